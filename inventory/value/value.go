@@ -1,0 +1,382 @@
+// Package value is the data that inventories, task files and templates share.
+//
+// A value is one of: nil, bool, int64, float64, string, Template, []any, *Dict, or
+// Omit. Nothing else may enter: From turns other Go values into these. Lists and
+// dicts are shared freely and must not be changed once they have been handed on;
+// code that edits one makes a copy first.
+package value
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"reflect"
+	"sort"
+	"strings"
+	"time"
+
+	"farm/inventory/source"
+)
+
+// Template is text with Jinja2 in it, as it stood in a user's file. Only text from
+// files becomes a Template: what a guest prints stays a string and is never evaluated.
+type Template struct {
+	Text string
+	Pos  source.Pos // of the scalar's first character
+}
+
+// Omit is the value of the variable `omit`: an argument that has it counts as absent.
+type Omit struct{}
+
+// IsTemplate reports whether text has Jinja2 in it.
+func IsTemplate(text string) bool {
+	return strings.Contains(text, "{{") || strings.Contains(text, "{%") || strings.Contains(text, "{#")
+}
+
+// Dict is a mapping that keeps the order in which its keys came, as Python's does.
+// Keys are strings, int64s, bools or float64s. A nil *Dict is empty and readable.
+type Dict struct {
+	keys []any
+	m    map[any]any
+	pos  source.Pos
+	at   map[any]source.Pos // where each key stands, if from a file
+}
+
+// NewDict returns an empty dict, or one with the given key, value, key, value, ...
+func NewDict(pairs ...any) *Dict {
+	d := &Dict{m: make(map[any]any, len(pairs)/2)}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		d.Set(pairs[i], pairs[i+1])
+	}
+	return d
+}
+
+// Len is the number of keys.
+func (d *Dict) Len() int {
+	if d == nil {
+		return 0
+	}
+	return len(d.keys)
+}
+
+// Get returns the value at key, and whether there is one. An int is looked up as int64.
+func (d *Dict) Get(key any) (any, bool) {
+	if d == nil {
+		return nil, false
+	}
+	if i, ok := key.(int); ok {
+		key = int64(i)
+	}
+	v, ok := d.m[key]
+	return v, ok
+}
+
+// Has reports whether key is there.
+func (d *Dict) Has(key any) bool { _, ok := d.Get(key); return ok }
+
+// Set adds or replaces; a replaced key keeps its place.
+func (d *Dict) Set(key, v any) {
+	if i, ok := key.(int); ok {
+		key = int64(i)
+	}
+	if _, ok := d.m[key]; !ok {
+		d.keys = append(d.keys, key)
+	}
+	if d.m == nil {
+		d.m = map[any]any{}
+	}
+	d.m[key] = v
+}
+
+// Delete removes key if it is there.
+func (d *Dict) Delete(key any) {
+	if _, ok := d.Get(key); !ok {
+		return
+	}
+	delete(d.m, key)
+	for i, k := range d.keys {
+		if k == key {
+			d.keys = append(d.keys[:i:i], d.keys[i+1:]...)
+			return
+		}
+	}
+}
+
+// All iterates in order.
+func (d *Dict) All() iter.Seq2[any, any] {
+	return func(yield func(any, any) bool) {
+		if d == nil {
+			return
+		}
+		for _, k := range d.keys {
+			if !yield(k, d.m[k]) {
+				return
+			}
+		}
+	}
+}
+
+// Keys returns the string keys in order; other keys are left out.
+func (d *Dict) Keys() []string {
+	var keys []string
+	for k := range d.All() {
+		if s, ok := k.(string); ok {
+			keys = append(keys, s)
+		}
+	}
+	return keys
+}
+
+// Copy returns a dict that may be changed without changing d; values are shared.
+func (d *Dict) Copy() *Dict {
+	c := NewDict()
+	if d == nil {
+		return c
+	}
+	c.keys = append([]any(nil), d.keys...)
+	c.m = make(map[any]any, len(d.m))
+	for k, v := range d.m {
+		c.m[k] = v
+	}
+	c.pos, c.at = d.pos, d.at
+	return c
+}
+
+// Pos is where the mapping starts, zero if it did not come from a file.
+func (d *Dict) Pos() source.Pos {
+	if d == nil {
+		return source.Pos{}
+	}
+	return d.pos
+}
+
+// KeyPos is where key stands, or the mapping's own place if that is not known.
+func (d *Dict) KeyPos(key any) source.Pos {
+	if d == nil {
+		return source.Pos{}
+	}
+	if p, ok := d.at[key]; ok {
+		return p
+	}
+	return d.pos
+}
+
+// SetPos records where the mapping starts.
+func (d *Dict) SetPos(p source.Pos) { d.pos = p }
+
+// SetKeyPos records where key stands.
+func (d *Dict) SetKeyPos(key any, p source.Pos) {
+	if d.at == nil {
+		d.at = map[any]source.Pos{}
+	}
+	d.at[key] = p
+}
+
+// Merge returns low with high laid over it: dicts merge key by key at every depth,
+// anything else (lists too) is replaced whole.
+func Merge(low, high *Dict) *Dict {
+	out := low.Copy()
+	for k, v := range high.All() {
+		if hd, ok := v.(*Dict); ok {
+			if lv, _ := out.Get(k); lv != nil {
+				if ld, ok := lv.(*Dict); ok {
+					out.Set(k, Merge(ld, hd))
+					continue
+				}
+			}
+		}
+		out.Set(k, v)
+		if p, ok := high.at[k]; ok {
+			at := make(map[any]source.Pos, len(out.at)+1)
+			for key, pos := range out.at {
+				at[key] = pos
+			}
+			at[k] = p
+			out.at = at
+		}
+	}
+	return out
+}
+
+// MarshalJSON writes the dict in its order; keys that are no strings are written as
+// Python's json does (1 as "1", true as "true").
+func (d *Dict) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	first := true
+	for k, v := range d.All() {
+		if _, omit := v.(Omit); omit {
+			continue
+		}
+		if !first {
+			b.WriteByte(',')
+		}
+		first = false
+		name, err := json.Marshal(fmt.Sprint(k))
+		if err != nil {
+			return nil, err
+		}
+		text, err := marshal(v)
+		if err != nil {
+			return nil, err
+		}
+		b.Write(name)
+		b.WriteByte(':')
+		b.Write(text)
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// MarshalJSON writes the template's text.
+func (t Template) MarshalJSON() ([]byte, error) { return marshal(t.Text) }
+
+// marshal is json.Marshal without the HTML escapes.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// FromJSON parses JSON text into a value; numbers without a fraction become int64.
+func FromJSON(text []byte) (any, error) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	v, err := decodeJSON(dec)
+	if err != nil {
+		return nil, err
+	}
+	if dec.More() {
+		return nil, fmt.Errorf("more text after the JSON value at byte %d", dec.InputOffset())
+	}
+	return v, nil
+}
+
+func decodeJSON(dec *json.Decoder) (any, error) {
+	tok, err := dec.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch t := tok.(type) {
+	case json.Number:
+		if i, err := t.Int64(); err == nil {
+			return i, nil
+		}
+		return t.Float64()
+	case json.Delim:
+		if t == '[' {
+			list := []any{}
+			for dec.More() {
+				v, err := decodeJSON(dec)
+				if err != nil {
+					return nil, err
+				}
+				list = append(list, v)
+			}
+			_, err := dec.Token()
+			return list, err
+		}
+		d := NewDict()
+		for dec.More() {
+			key, err := dec.Token()
+			if err != nil {
+				return nil, err
+			}
+			v, err := decodeJSON(dec)
+			if err != nil {
+				return nil, err
+			}
+			d.Set(key, v)
+		}
+		_, err := dec.Token()
+		return d, err
+	}
+	return tok, nil
+}
+
+// From turns a Go value into a value of this package: structs by their json tags
+// (fields left out with "-"), maps sorted by key, times as RFC 3339, errors and
+// Stringers as text. It panics on channels and functions.
+func From(v any) any {
+	switch t := v.(type) {
+	case nil, bool, int64, float64, string, Template, Omit, *Dict:
+		return t
+	case int:
+		return int64(t)
+	case []any:
+		return fromSlice(reflect.ValueOf(t))
+	case []byte:
+		return string(t)
+	case time.Time:
+		return t.Format(time.RFC3339Nano)
+	case error:
+		return t.Error()
+	}
+	return fromReflect(reflect.ValueOf(v))
+}
+
+func fromReflect(rv reflect.Value) any {
+	switch rv.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if rv.IsNil() {
+			return nil
+		}
+		return From(rv.Elem().Interface())
+	case reflect.Bool:
+		return rv.Bool()
+	case reflect.String:
+		return rv.String()
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return rv.Int()
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return int64(rv.Uint())
+	case reflect.Float32, reflect.Float64:
+		return rv.Float()
+	case reflect.Slice, reflect.Array:
+		return fromSlice(rv)
+	case reflect.Map:
+		return fromMap(rv)
+	case reflect.Struct:
+		return fromStruct(rv)
+	}
+	panic(fmt.Sprintf("value.From: no value for a %s", rv.Type()))
+}
+
+func fromSlice(rv reflect.Value) any {
+	list := make([]any, rv.Len())
+	for i := range list {
+		list[i] = From(rv.Index(i).Interface())
+	}
+	return list
+}
+
+func fromMap(rv reflect.Value) any {
+	d := NewDict()
+	keys := rv.MapKeys()
+	sort.Slice(keys, func(i, j int) bool { return fmt.Sprint(keys[i]) < fmt.Sprint(keys[j]) })
+	for _, k := range keys {
+		d.Set(From(k.Interface()), From(rv.MapIndex(k).Interface()))
+	}
+	return d
+}
+
+func fromStruct(rv reflect.Value) any {
+	d := NewDict()
+	for i := range rv.NumField() {
+		f := rv.Type().Field(i)
+		name, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if !f.IsExported() || name == "-" || opts == "omitempty" && rv.Field(i).IsZero() {
+			continue
+		}
+		if name == "" {
+			name = f.Name
+		}
+		d.Set(name, From(rv.Field(i).Interface()))
+	}
+	return d
+}
