@@ -1,0 +1,78 @@
+// Package engine is farm's vocabulary: the types that its parts share. It starts no
+// goroutine and does no I/O.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"time"
+)
+
+// Conn runs commands and moves files on one machine, host or guest. Safe for
+// concurrent use. When ctx ends the remote process group is killed and ctx's error
+// returned, wrapped. Transport errors wrap ErrUnreachable; a command that ran and
+// exited non-zero returns its Output and an *ExitError.
+type Conn interface {
+	fmt.Stringer
+	// Exec runs cmd and waits for it.
+	Exec(ctx context.Context, cmd Cmd) (Output, error)
+	// Upload writes src to the file dst atomically: a reader sees the old file or the
+	// whole new one. The parent folder must exist.
+	Upload(ctx context.Context, dst string, perm fs.FileMode, src io.Reader) error
+	// Download copies the file src to dst. A missing file is fs.ErrNotExist, wrapped.
+	Download(ctx context.Context, src string, dst io.Writer) error
+	// Dial connects from the machine to addr; network is "tcp" or "unix".
+	Dial(ctx context.Context, network, addr string) (net.Conn, error)
+	Close() error
+}
+
+// Cmd is one command. Either Argv or Script is set.
+type Cmd struct {
+	Argv   []string          // program and arguments, passed on unchanged
+	Script string            // text for Shell, run as `Shell -c Script` would
+	Shell  string            // program that runs Script; "" = /bin/sh
+	Dir    string            // working folder; "" = home; a leading ~ is the user's home
+	Env    map[string]string // added to the login environment
+	Stdin  io.Reader         // nil = empty
+	Become *Become           // nil = as the login user
+	// Stdout and Stderr also get the output as it comes, if set.
+	Stdout, Stderr io.Writer
+	// Keep is how many bytes of each stream Output keeps, the first and the last halves;
+	// 0 = 8 MiB. The rest is read and dropped.
+	Keep int64
+}
+
+// Become is how a command runs as another user.
+type Become struct {
+	User     string // "" = root
+	Method   string // sudo (default), su, doas
+	Password string // "" = none is asked for; never on a command line
+}
+
+// Output is what a command left.
+type Output struct {
+	Stdout, Stderr []byte // at most Cmd.Keep each
+	Dropped        int64  // bytes of both that were not kept
+	Status         int    // exit status; 128+n when signal n ended it
+	Elapsed        time.Duration
+}
+
+// ExitError is a command that ran and exited with a status other than 0.
+type ExitError struct{ Status int }
+
+func (e *ExitError) Error() string {
+	if e.Status > 128 && e.Status < 128+65 {
+		return fmt.Sprintf("ended by signal %d", e.Status-128)
+	}
+	return fmt.Sprintf("exit status %d", e.Status)
+}
+
+// ErrUnreachable is wrapped by every error that means "the machine cannot be talked to".
+var ErrUnreachable = errors.New("unreachable")
+
+// ErrNotExist is wrapped where a machine, image or layer is not there.
+var ErrNotExist = fs.ErrNotExist

@@ -1,0 +1,110 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"farm/inventory"
+)
+
+// Host is one opened hypervisor. Safe for concurrent use.
+type Host interface {
+	Name() string // in the inventory
+	Conn() Conn
+	// Capabilities is what the host can run; asked once and kept.
+	Capabilities(ctx context.Context) (Capabilities, error)
+	// Define makes a machine, not started. The machine, its NVRAM and its ports carry spec.Owner.
+	Define(ctx context.Context, spec MachineSpec) (Machine, error)
+	// Machine finds a machine by its libvirt name; ErrNotExist if there is none.
+	Machine(ctx context.Context, name string) (Machine, error)
+	// Machines lists those that farm made, oldest first.
+	Machines(ctx context.Context) ([]Machine, error)
+	Close() error
+}
+
+// Capabilities is what a host can run and how much of it.
+type Capabilities struct {
+	Arch           string // the host's own, as uname -m prints it
+	Guests         map[string]GuestSupport
+	VCPUs          int
+	MemoryMiB      int    // in all
+	FreeMiB        int    // memory available now
+	Home           string // home folder of the user we log in as
+	URI            string // libvirt URI
+	LibvirtVersion string
+	Facts          map[string]any // Ansible's names, for definitions and `requires`
+}
+
+// GuestSupport is how one guest architecture (by libvirt's name) runs on a host.
+type GuestSupport struct {
+	Emulator string
+	KVM      bool   // a boot probe saw a guest make progress
+	WhyNot   string // why KVM is not used, for people
+	Machines []string
+	// Firmware is the UEFI loaders found, with their NVRAM templates; may be empty.
+	Firmware []inventory.Firmware
+}
+
+// MachineSpec is everything that Define needs.
+type MachineSpec struct {
+	Name  string // libvirt name
+	VM    inventory.VM
+	Owner Owner
+	Disks []MachineDisk
+	KVM   bool
+	// Dir is the machine's own folder on the host, made by the caller: console log, NVRAM, sockets.
+	Dir string
+	// TemplateXML is the user's domain template already rendered; "" = farm builds the domain.
+	TemplateXML string
+	// NVRAM is a file to start from, such as a layer's; "" = the firmware's template.
+	NVRAM string
+}
+
+// MachineDisk is a disk file on the host as a machine gets it.
+type MachineDisk struct {
+	inventory.Disk
+	Path string // absolute
+}
+
+// Owner says in libvirt's metadata, in farm's namespace, whose a machine is.
+type Owner struct {
+	Run     string    `xml:"run"`
+	VM      string    `xml:"vm"`
+	User    string    `xml:"user"`    // user@controller
+	Expires time.Time `xml:"expires"` // after this `farm gc` may remove it; zero = when the run is over
+	Keep    bool      `xml:"keep"`    // kept on purpose until Expires
+	Dir     string    `xml:"dir"`     // MachineSpec.Dir
+}
+
+// PowerState is whether a machine runs.
+type PowerState string
+
+// The states of a machine.
+const (
+	Running PowerState = "running"
+	Off     PowerState = "off"
+	Paused  PowerState = "paused" // also by an I/O error; see Machine.Why
+	Crashed PowerState = "crashed"
+)
+
+// Machine is one VM defined on a host. Safe for concurrent use.
+type Machine interface {
+	Name() string
+	Owner() Owner
+	Start(ctx context.Context) error
+	// Shutdown asks the guest to power off (agent, then ACPI, asked again every few
+	// seconds) and waits until it is off or ctx ends.
+	Shutdown(ctx context.Context) error
+	// PowerOff ends the machine at once; no error if it is off.
+	PowerOff(ctx context.Context) error
+	State(ctx context.Context) (PowerState, error)
+	// SSH is where the guest's sshd is reached, as seen from the host; it waits for a
+	// lease where the address is not known beforehand.
+	SSH(ctx context.Context) (addr string, err error)
+	// ConsoleLog is the file on the host that takes the serial console.
+	ConsoleLog() string
+	// SetOwner replaces the owner's mark, to extend a lease.
+	SetOwner(ctx context.Context, o Owner) error
+	// Remove powers off and undefines, with NVRAM; disks and Dir are the caller's.
+	Remove(ctx context.Context) error
+}

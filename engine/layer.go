@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"farm/inventory"
+)
+
+// Layers keeps disk states on one host. A layer is frozen: overlays stand on it, nothing writes it.
+type Layers interface {
+	// Base prepares the base disks of a VM, once per host however many ask, and returns its layer.
+	Base(ctx context.Context, p Preparation) (Layer, error)
+	// Find returns the layer with the key; ErrNotExist if there is none, another error if it is damaged.
+	Find(ctx context.Context, key string) (Layer, error)
+	// Overlay makes throw-away disks over l in dir and returns them in l's order.
+	Overlay(ctx context.Context, l Layer, dir string) ([]MachineDisk, error)
+	// Freeze turns the overlays of a machine that is off into a layer named name, with
+	// parent's layers below; atomically: there is a whole layer or none.
+	Freeze(ctx context.Context, m FreezeSpec) (Layer, error)
+	// List lists layers, oldest first.
+	List(ctx context.Context) ([]Layer, error)
+	// Remove deletes a layer that nothing stands on.
+	Remove(ctx context.Context, key string) error
+}
+
+// Layer is a frozen disk state on a host.
+type Layer struct {
+	Key      string        `json:"key"`    // content key, 64 hex digits
+	Name     string        `json:"name"`   // "base", "clean", "vde.0.init"
+	Parent   string        `json:"parent"` // key; "" for a base
+	Disks    []MachineDisk `json:"disks"`
+	NVRAM    string        `json:"nvram,omitempty"`
+	HostKeys []string      `json:"host_keys,omitempty"` // SSH host keys that the guest will show
+	Created  time.Time     `json:"created"`
+	Used     time.Time     `json:"used"`
+	Bytes    int64         `json:"bytes"`  // on disk, without its parents
+	VM       string        `json:"vm"`     // id of the VM it was made by
+	Inputs   []Input       `json:"inputs"` // what the key was made from, in order
+}
+
+// Input is one thing that a layer's key depends on.
+type Input struct {
+	Name   string `json:"name"`           // "file provision_phases/vde/main.yaml", "var project_id"
+	Digest string `json:"digest"`         // SHA-256 of the content, in hex
+	Text   string `json:"text,omitempty"` // the value itself where it is short and no secret
+}
+
+// FreezeSpec says what becomes a layer.
+type FreezeSpec struct {
+	Key, Name string
+	Parent    Layer
+	Disks     []MachineDisk // the overlays, in the parent's order; read-only ones are left alone
+	NVRAM     string        // file on the host; "" = none
+	HostKeys  []string
+	VM        string
+	Inputs    []Input
+}
+
+// Preparation is what it takes to make a VM's base disks.
+type Preparation struct {
+	VM      inventory.VM
+	Local   Conn
+	KeyPath string
+	Mirror  string
+	Facts   map[string]any
+	Vars    Vars
+	Emit    Emit
+	Offline bool
+	// Callback finds a callback by the name in a definition; a user's own wins.
+	Callback func(name string) (CallbackDef, error)
+}
