@@ -47,4 +47,16 @@ type Image struct {
 	Installed              []string    // files that on_provision put into PoolDir, appended by callbacks
 	HostKeys               []string    // public host keys put into the image ("ssh-ed25519 AAAA..."), appended by callbacks
 	Args                   *value.Dict // Task.Args, evaluated
+	// Check reads the header of an image file on the host and refuses one that names other
+	// files or is not of the format; "" = qcow2 or raw, whichever it is. Callbacks call it
+	// before any tool opens a file from outside.
+	Check func(ctx context.Context, path, format string) (ImageInfo, error)
+	// Lock holds a lock on the host, among all of farm's processes, until release is called.
+	Lock func(ctx context.Context, name string) (release func(), err error)
+}
+
+// ImageInfo is what the header of an image file says.
+type ImageInfo struct {
+	Format       string // qcow2, raw, vmdk, vdi, vpc, vhdx
+	VirtualBytes int64  // size of the disk inside
 }

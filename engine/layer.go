@@ -26,17 +26,19 @@ type Layers interface {
 
 // Layer is a frozen disk state on a host.
 type Layer struct {
-	Key      string        `json:"key"`    // content key, 64 hex digits
-	Name     string        `json:"name"`   // "base", "clean", "vde.0.init"
-	Parent   string        `json:"parent"` // key; "" for a base
-	Disks    []MachineDisk `json:"disks"`
-	NVRAM    string        `json:"nvram,omitempty"`
-	HostKeys []string      `json:"host_keys,omitempty"` // SSH host keys that the guest will show
-	Created  time.Time     `json:"created"`
-	Used     time.Time     `json:"used"`
-	Bytes    int64         `json:"bytes"`  // on disk, without its parents
-	VM       string        `json:"vm"`     // id of the VM it was made by
-	Inputs   []Input       `json:"inputs"` // what the key was made from, in order
+	Key    string        `json:"key"`    // content key, 64 hex digits
+	Name   string        `json:"name"`   // "base", "clean", "vde.0.init"
+	Parent string        `json:"parent"` // key; "" for a base
+	Disks  []MachineDisk `json:"disks"`
+	NVRAM  string        `json:"nvram,omitempty"`
+	// Kernel is the definition's, with absolute paths on the host; zero = none.
+	Kernel   inventory.Kernel `json:"kernel,omitzero"`
+	HostKeys []string         `json:"host_keys,omitempty"` // SSH host keys that the guest will show
+	Created  time.Time        `json:"created"`
+	Used     time.Time        `json:"used"`
+	Bytes    int64            `json:"bytes"`  // on disk, without its parents
+	VM       string           `json:"vm"`     // id of the VM it was made by
+	Inputs   []Input          `json:"inputs"` // what the key was made from, in order
 }
 
 // Input is one thing that a layer's key depends on.
