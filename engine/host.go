@@ -108,3 +108,11 @@ type Machine interface {
 	// Remove powers off and undefines, with NVRAM; disks and Dir are the caller's.
 	Remove(ctx context.Context) error
 }
+
+// Snapshotter is a machine whose disks can be frozen while it runs: each writable disk
+// goes on in a new file of the given path, in the order of MachineSpec.Disks without
+// the read-only ones, and its old file is written no more. All disks or none. With
+// quiesce the guest's agent freezes the filesystems meanwhile, if it answers.
+type Snapshotter interface {
+	Snapshot(ctx context.Context, overlays []string, quiesce bool) error
+}

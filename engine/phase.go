@@ -10,7 +10,7 @@ import (
 // Phase is one stage of a VM's life.
 type Phase interface {
 	Name() string
-	// Run carries the phase out. A phase that finds nothing to do returns Skip
+	// Run carries the phase out. A phase that finds nothing to do returns Skip.
 	Run(ctx context.Context, r *Run) error
 }
 
@@ -31,36 +31,46 @@ type Run struct {
 	Guest   Guest
 	Tasks   Tasks
 	Emit    Emit
-	Local   Conn
-	Dir     string // this VM's folder on the controller: task log, console log, artifacts
-	HostDir string // this VM's folder on the host
-	KVM     bool
+	Dir     string  // this VM's folder on the controller: task log, console log, artifacts
+	HostDir string  // this VM's folder on the host: overlays, console log, NVRAM
+	Name    string  // libvirt's name of the machine
+	Owner   Owner   // mark of the machine
+	KVM     bool    // accelerated
 	Scale   float64 // multiplies every deadline; over 1 when emulated
-	Check   bool
 
-	Layer   Layer // the disk state that the machine starts from
-	Machine Machine
-	Conn    Conn            // the guest; nil while it is not reached
-	Allowed map[string]bool // phases that may run; a phase file may change it (allowed_phases)
-	// Restored is the name of the cached state in use: "", "clean" or "init".
-	Restored string
+	Base    Layer
+	States  map[string]CachedState // "clean" and "init"
+	Allowed map[string]bool        // phases that may run; a phase file may change it (allowed_phases)
+
+	Layer   Layer         // the disk state that the machine starts from
+	Disks   []MachineDisk // the machine's overlays; nil before they are made
+	Machine Machine       // nil before startup
+	Conn    Conn          // the guest; nil while it is not reached
 }
 
-// Guest opens a connection to the guest of r.Machine: a ladder of port, banner, login
-// and `true`, then cloud-init if there is any. Its error says which rung was
-// reached and quotes the console's last lines.
+// CachedState says what a cached state of a VM is called and what it depends on.
+type CachedState struct {
+	Key    string // "" = it cannot be cached
+	Name   string // "clean", "vde.0.init"
+	Parent string // key
+	Inputs []Input
+}
+
+// Guest opens connections to guests.
 type Guest interface {
-	Connect(ctx context.Context, r *Run) (Conn, error)
+	// Dial tries once to log into the guest of r.Machine at addr, as seen from the host.
+	// An error that knows how far it came has a method Stage() string.
+	Dial(ctx context.Context, r *Run, addr string) (Conn, error)
 }
 
 // Tasks runs phase files.
 type Tasks interface {
-	// PhaseFile finds the one file of a phase for a VM; "" if there is none.
-	PhaseFile(vm inventory.VM, phase string) (string, error)
-	// Inputs is what the phase's outcome depends on: the file and everything it reads.
-	Inputs(ctx context.Context, vm inventory.VM, phase string) ([]Input, error)
-	// RunPhase runs the file on r.Conn.
-	RunPhase(ctx context.Context, r *Run, phase, file string) error
+	// PhaseFile finds the one file of a phase for a VM; "" if there is none, with the places searched.
+	PhaseFile(vm inventory.VM, phase string) (file string, searched []string, err error)
+	// Inputs is what the outcome of a phase file depends on: it and every file it reads.
+	Inputs(vm inventory.VM, file string) ([]Input, error)
+	// Run runs the file's tasks on r.Conn.
+	Run(ctx context.Context, r *Run, phase, file string) error
 }
 
 type skipped struct{ why string }

@@ -1,0 +1,72 @@
+package phases
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+
+	"farm/engine"
+)
+
+// create keeps the state that the running machine's disks have now as a layer.
+type create struct{ name string }
+
+func (p create) Name() string { return p.name }
+
+func (p create) Run(ctx context.Context, r *engine.Run) error {
+	state := r.States[strings.TrimPrefix(p.name, "create ")]
+	if state.Key == "" {
+		return engine.Skip("not cached for this VM")
+	}
+	if err := syncGuest(ctx, r); err != nil {
+		return err
+	}
+	snap, ok := r.Machine.(engine.Snapshotter)
+	if !ok {
+		return engine.Skip("this kind of hypervisor cannot freeze the disks of a running machine")
+	}
+	frozen := r.Disks
+	next, overlays := successors(r, strings.ReplaceAll(p.name, " ", "-"))
+	if err := snap.Snapshot(ctx, overlays, true); err != nil {
+		return fmt.Errorf("layer %q: %w", state.Name, err)
+	}
+	r.Disks = next
+	layer, err := r.Layers.Freeze(ctx, engine.FreezeSpec{
+		Key: state.Key, Name: state.Name, Parent: r.Layer, Disks: frozen,
+		NVRAM: nvram(r), HostKeys: r.Layer.HostKeys, VM: r.VM.ID, Inputs: state.Inputs,
+	})
+	if err != nil {
+		return fmt.Errorf("layer %q: %w", state.Name, err)
+	}
+	r.Layer = layer
+	return nil
+}
+
+// successors names the files in which the writable disks go on.
+func successors(r *engine.Run, tag string) (next []engine.MachineDisk, overlays []string) {
+	for i, d := range r.Disks {
+		if !d.ReadOnly {
+			d.Path = path.Join(r.HostDir, fmt.Sprintf("disk%d-after-%s.qcow2", i, tag))
+			overlays = append(overlays, d.Path)
+		}
+		next = append(next, d)
+	}
+	return next, overlays
+}
+
+// nvram is the machine's own UEFI variables, which belong to its state.
+func nvram(r *engine.Run) string {
+	if r.VM.Def.Firmware.Loader == "" {
+		return ""
+	}
+	return path.Join(r.HostDir, "nvram.fd")
+}
+
+// syncGuest writes the guest's caches to its disks.
+func syncGuest(ctx context.Context, r *engine.Run) error {
+	if _, err := r.Conn.Exec(ctx, engine.Cmd{Script: "sync"}); err != nil {
+		return fmt.Errorf("sync the guest's filesystems: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package phases
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"farm/engine"
+)
+
+// reach climbs the ladder to a guest that works: an address, sshd's banner, a login, a
+// command, and the end of cloud-init where there is one. One try at a time: a storm of
+// tries slows a booting guest and trips sshd's limits.
+func reach(ctx context.Context, r *engine.Run) error {
+	r.Emit(engine.Event{Kind: engine.Progress, Text: "waiting for SSH"})
+	begun := time.Now()
+	addr, err := r.Machine.SSH(ctx)
+	if err != nil {
+		return stalled(ctx, r, begun, "an address", err)
+	}
+	pause := time.NewTicker(500 * time.Millisecond)
+	defer pause.Stop()
+	told := begun
+	for {
+		last := try(ctx, r, addr)
+		if last == nil {
+			return settled(ctx, r, begun)
+		}
+		if final := fatal(ctx, r, last); final != nil {
+			return stalled(ctx, r, begun, rung(last), final)
+		}
+		if time.Since(told) > 15*time.Second {
+			told = time.Now()
+			r.Emit(engine.Event{Kind: engine.Progress, Text: fmt.Sprintf("still waiting for SSH after %s (%s)", time.Since(begun).Round(time.Second), rung(last))})
+		}
+		select {
+		case <-ctx.Done():
+			return stalled(ctx, r, begun, rung(last), last)
+		case <-pause.C:
+		}
+	}
+}
+
+// try logs in once and runs `true`.
+func try(ctx context.Context, r *engine.Run, addr string) error {
+	once, cancel := context.WithTimeout(ctx, time.Duration(10*r.Scale)*time.Second)
+	defer cancel()
+	conn, err := r.Guest.Dial(once, r, addr)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Exec(once, engine.Cmd{Script: "true"}); err != nil {
+		conn.Close()
+		return fmt.Errorf("logged in, but `true` failed: %w", err)
+	}
+	r.Conn = conn
+	return nil
+}
+
+// settled waits for cloud-init, which may still be installing, where the guest has it.
+func settled(ctx context.Context, r *engine.Run, begun time.Time) error {
+	out, err := r.Conn.Exec(ctx, engine.Cmd{Script: `if [ -d /run/cloud-init ] && command -v cloud-init >/dev/null 2>&1 &&
+[ ! -e /run/cloud-init/disabled ]; then cloud-init status --wait 2>&1 | tail -n 1; fi`})
+	if err != nil {
+		return stalled(ctx, r, begun, "the end of cloud-init", err)
+	}
+	if text := strings.TrimSpace(string(out.Stdout)); strings.Contains(text, "error") {
+		r.Emit(engine.Event{Kind: engine.Warning, Text: "cloud-init ended with: " + text})
+	}
+	return nil
+}
+
+// fatal returns an error that waiting longer cannot mend.
+func fatal(ctx context.Context, r *engine.Run, last error) error {
+	state, err := r.Machine.State(ctx)
+	if err == nil && state != engine.Running {
+		return fmt.Errorf("the machine is %s: %w", state, errNotUp)
+	}
+	var p interface{ Permanent() bool }
+	if errors.As(last, &p) && p.Permanent() {
+		return last
+	}
+	return nil
+}
+
+// rung is how far the last try came.
+func rung(err error) string {
+	var s interface{ Stage() string }
+	if errors.As(err, &s) {
+		return s.Stage()
+	}
+	return "ssh"
+}
+
+// stalled explains a boot that did not end in a login, with the console's last lines.
+func stalled(ctx context.Context, r *engine.Run, begun time.Time, awaited string, cause error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return engine.Blame(engine.Cancelled, fmt.Errorf("boot interrupted: %w", ctx.Err()))
+	}
+	waited := time.Since(begun).Round(time.Second)
+	err := fmt.Errorf("guest not reachable after %s (waiting for %s): %w", waited, awaited, cause)
+	if tail := consoleTail(context.WithoutCancel(ctx), r, 10); tail != "" {
+		err = fmt.Errorf("%w\nthe console's last lines:\n%s", err, tail)
+	}
+	return engine.Blame(engine.FarmFault, err)
+}
+
+// consoleTail is the last n lines of the serial console, "" if they cannot be had soon.
+func consoleTail(ctx context.Context, r *engine.Run, n int) string {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	out, err := r.Host.Conn().Exec(ctx, engine.Cmd{Argv: []string{"tail", "-c", "4096", r.Machine.ConsoleLog()}})
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimRight(engine.Printable(string(out.Stdout)), "\n"), "\n")
+	if len(lines) > n {
+		lines = lines[len(lines)-n:]
+	}
+	for i, line := range lines {
+		lines[i] = "  | " + strings.TrimRight(line, " \r")
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,41 @@
+package phases
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"farm/engine"
+)
+
+// startup boots the machine and waits until its guest can be worked with.
+type startup struct{ attach bool }
+
+func (startup) Name() string { return Startup }
+
+func (p startup) Run(ctx context.Context, r *engine.Run) error {
+	if p.attach {
+		if r.Machine == nil {
+			return engine.Blamef(engine.UserFault, "no running machine of %s to attach to, and startup is not among allowed_phases", r.VM.ID)
+		}
+		return reach(ctx, r)
+	}
+	if r.Disks == nil {
+		if err := useLayer(ctx, r, r.Base); err != nil {
+			return err
+		}
+	}
+	m, err := r.Host.Define(ctx, engine.MachineSpec{
+		Name: r.Name, VM: r.VM, Owner: r.Owner, Disks: r.Disks, KVM: r.KVM, Dir: r.HostDir, NVRAM: r.Layer.NVRAM,
+	})
+	if err != nil {
+		return fmt.Errorf("define %q on %q: %w", r.Name, r.Host.Name(), err)
+	}
+	r.Machine = m
+	if err := m.Start(ctx); err != nil {
+		return fmt.Errorf("start %q on %q: %w", r.Name, r.Host.Name(), err)
+	}
+	return reach(ctx, r)
+}
+
+var errNotUp = errors.New("the guest is not up")
