@@ -1,0 +1,107 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"farm/engine"
+)
+
+// Plain prints a line for what a reader of a log wants to know, as it happens.
+type Plain struct {
+	p       printer
+	verbose bool // also tasks that went well
+	output  bool // also what tasks print
+}
+
+// NewPlain returns a sink that prints to w. With verbose 1 tasks that pass are
+// shown too, with 2 their output as it comes.
+func NewPlain(w io.Writer, verbose int) *Plain {
+	return &Plain{p: printer{w: w}, verbose: verbose > 0, output: verbose > 1}
+}
+
+// Event prints e's line, if it has one.
+func (p *Plain) Event(e engine.Event, s *engine.State) error {
+	switch e.Kind {
+	case engine.RunStarted:
+		p.line(e, "run "+e.Run)
+	case engine.VMPlaced:
+		p.line(e, fmt.Sprintf("placed on %s (%s)", e.Host, e.Text))
+	case engine.PhaseStarted:
+		p.line(e, e.Phase+" ...")
+	case engine.PhaseEnded:
+		p.phaseEnded(e)
+	case engine.TaskStarted:
+		if p.verbose || e.Status == "" && e.Module != "set_fact" && e.Module != "debug" {
+			p.line(e, fmt.Sprintf("%s: %s", e.Phase, e.Task))
+		}
+	case engine.TaskEnded:
+		p.taskEnded(e)
+	case engine.TaskOutput:
+		if p.output {
+			p.p.printf("%s\n", indent("    | ", e.Text))
+		}
+	case engine.Progress:
+		p.line(e, fmt.Sprintf("%s: %s", e.Phase, e.Text))
+	case engine.Warning:
+		p.line(e, "warning: "+e.Text)
+	case engine.VMEnded:
+		p.line(e, fmt.Sprintf("%s after %s", verdict(e.Status), elapsed(e)))
+	}
+	return p.p.err
+}
+
+func (p *Plain) phaseEnded(e engine.Event) {
+	switch e.Status {
+	case engine.OK:
+		p.line(e, fmt.Sprintf("%s done in %s", e.Phase, elapsed(e)))
+	case engine.Skipped:
+		p.line(e, fmt.Sprintf("%s skipped: %s", e.Phase, e.Text))
+	default:
+		p.line(e, fmt.Sprintf("%s %s: %s", e.Phase, verdict(e.Status), e.Text))
+	}
+}
+
+func (p *Plain) taskEnded(e engine.Event) {
+	switch {
+	case e.Status == engine.Failed || e.Status == engine.Unreachable:
+		p.line(e, fmt.Sprintf("%s: %s failed after %s (%s)", e.Phase, e.Task, elapsed(e), e.File))
+	case e.Status == engine.Ignored:
+		p.line(e, fmt.Sprintf("%s: %s failed, ignored: %s", e.Phase, e.Task, firstLine(e.Text)))
+	case e.Module == "debug" && e.Text != "":
+		p.line(e, fmt.Sprintf("%s: %s", e.Phase, e.Text))
+	case p.verbose:
+		p.line(e, fmt.Sprintf("%s: %s %s in %s", e.Phase, e.Task, e.Status, elapsed(e)))
+	}
+}
+
+// line prints "HH:MM:SS vm  text".
+func (p *Plain) line(e engine.Event, text string) {
+	clock := e.Time.Local().Format(time.TimeOnly)
+	if e.VM == "" {
+		p.p.printf("%s %s\n", clock, text)
+		return
+	}
+	p.p.printf("%s %-22s %s\n", clock, e.VM, text)
+}
+
+// Close does nothing: the writer is the caller's.
+func (p *Plain) Close() error { return nil }
+
+func elapsed(e engine.Event) string {
+	return Elapsed(time.Duration(e.ElapsedMS) * time.Millisecond)
+}
+
+// verdict is a status in the words of a report.
+func verdict(s engine.Status) string {
+	switch s {
+	case engine.OK:
+		return "passed"
+	case engine.NoVerdict:
+		return "no verdict"
+	case "":
+		return "not finished"
+	}
+	return string(s)
+}

@@ -1,0 +1,103 @@
+package runner
+
+import (
+	"sort"
+	"strings"
+	"sync"
+
+	"farm/inventory/value"
+)
+
+// masked stands where a secret stood.
+const masked = "********"
+
+// Mask takes secrets out of what is shown and kept. Safe for concurrent use.
+type Mask struct {
+	mu       sync.RWMutex
+	known    map[string]bool
+	replacer *strings.Replacer
+}
+
+// Add adds secrets; those under 4 bytes are too common to mask and are left out.
+func (m *Mask) Add(secrets ...string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.known == nil {
+		m.known = map[string]bool{}
+	}
+	for _, s := range secrets {
+		if len(s) >= 4 {
+			m.known[s] = true
+		}
+	}
+	all := make([]string, 0, len(m.known))
+	for s := range m.known {
+		all = append(all, s)
+	}
+	// The longest first, so that a secret inside a longer one does not leave its rest.
+	sort.Slice(all, func(i, j int) bool { return len(all[i]) > len(all[j]) || len(all[i]) == len(all[j]) && all[i] < all[j] })
+	pairs := make([]string, 0, 2*len(all))
+	for _, s := range all {
+		pairs = append(pairs, s, masked)
+	}
+	m.replacer = strings.NewReplacer(pairs...)
+}
+
+// AddVars adds the text values in v whose names say that they are secret.
+func (m *Mask) AddVars(v *value.Dict) {
+	for k, item := range v.All() {
+		switch t := item.(type) {
+		case *value.Dict:
+			m.AddVars(t)
+		case string:
+			if name, _ := k.(string); Secret(name) {
+				m.Add(t)
+			}
+		}
+	}
+}
+
+// Secret reports whether a variable's name says that its value is secret.
+func Secret(name string) bool {
+	name = strings.ToLower(name)
+	for _, word := range []string{"password", "passwd", "passphrase", "secret", "token", "private_key_text", "api_key"} {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// Text returns text with every secret replaced.
+func (m *Mask) Text(text string) string {
+	if m == nil || text == "" {
+		return text
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.replacer == nil {
+		return text
+	}
+	return m.replacer.Replace(text)
+}
+
+// Value is Text at every depth of a value of package value.
+func (m *Mask) Value(v any) any {
+	switch t := v.(type) {
+	case string:
+		return m.Text(t)
+	case []any:
+		out := make([]any, len(t))
+		for i, item := range t {
+			out[i] = m.Value(item)
+		}
+		return out
+	case *value.Dict:
+		out := value.NewDict()
+		for k, item := range t.All() {
+			out.Set(k, m.Value(item))
+		}
+		return out
+	}
+	return v
+}

@@ -1,0 +1,175 @@
+// Package runner is the loop of a run: place VMs, prepare their disks, run their plans,
+// emit events. One goroutine owns one VM.
+package runner
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"farm/engine"
+	"farm/engine/dispatch"
+	"farm/inventory"
+)
+
+// Backend is an opened hypervisor with its store of layers.
+type Backend struct {
+	Host   engine.Host
+	Layers engine.Layers
+	Dir    string // farm's own folder on the host; machines go below it
+}
+
+// Keep says when a machine is left running after its run.
+type Keep string
+
+// When machines are kept.
+const (
+	KeepNever     Keep = "never"
+	KeepOnFailure Keep = "on-failure"
+	KeepAlways    Keep = "always"
+)
+
+// PlanQuery is what the plan of one VM depends on.
+type PlanQuery struct {
+	Allowed     map[string]bool
+	Init, Clean bool // valid layers are there
+	CanCache    bool
+	Attach      bool
+	Timeout     func(phase string) time.Duration
+}
+
+// Journal records intents durably before they are carried out.
+type Journal interface {
+	// Intend records that a machine is about to be made.
+	Intend(m MachineRecord) error
+	// Settle records what became of it: "gone" or "kept".
+	Settle(name, state string, keepUntil time.Time) error
+}
+
+// MachineRecord is a machine as the journal knows it.
+type MachineRecord struct {
+	Name, Run, VM, Host, Dir string
+	SSHUser, KeyFile         string
+	HostKeys                 []string
+}
+
+// Config is a run. All fields but Parallel, FailFast, Check and Attach are required.
+type Config struct {
+	Run      string // id
+	VMs      []inventory.VM
+	Hosts    []dispatch.Host
+	Backends map[string]Backend // by host name; hosts that are down have none
+	// Place evaluates a VM's definition for the host it was placed on.
+	Place func(ctx context.Context, vm inventory.VM, host string) (inventory.VM, error)
+	// Prepare returns what it takes to make the base disks of a VM.
+	Prepare func(vm inventory.VM) (engine.Preparation, error)
+	// Settings evaluates the variables that steer a VM's run.
+	Settings func(vm inventory.VM) (Settings, error)
+	Plan     func(PlanQuery) []engine.Step
+	Tasks    engine.Tasks
+	Guest    engine.Guest
+	Journal  Journal
+	Bus      *Bus
+	Dir      string // the run's folder on the controller
+	User     string // user@controller, for owners' marks
+	KeyFile  string // private key that guests accept
+	Keep     Keep
+	KeepFor  time.Duration
+	Parallel int  // VMs at once; 0 = as many as have room
+	FailFast bool // start nothing new after a failure
+	Check    bool // change nothing in guests and make no layers
+}
+
+// Settings are the variables that steer one VM's run.
+type Settings struct {
+	Allowed  map[string]bool // allowed_phases; nil = all
+	Project  string          // project_id
+	Revision string          // project_revision
+	// CacheVars is the digest of the variables that phases can read.
+	CacheVars []engine.Input
+	Timeout   func(phase string) time.Duration
+	// SnapshotType is "external", or "" for none.
+	Cache bool
+}
+
+// run is the state of Run's loop; the loop's goroutine owns it.
+type run struct {
+	Config
+	queue *dispatch.Queue
+	ended chan verdict
+	// live is how many VMs are under way.
+	live int
+	stop bool
+}
+
+type verdict struct {
+	id   string
+	err  error
+	host string
+}
+
+// Run runs all VMs and returns when every one of them has ended. When ctx ends
+// nothing new starts, and what runs goes on to its `always` phases; these end when
+// hard does. The outcome is in the bus's State.
+func Run(ctx, hard context.Context, c Config) {
+	r := &run{Config: c, queue: dispatch.New(c.Hosts), ended: make(chan verdict)}
+	r.Bus.Emit(engine.Event{Kind: engine.RunStarted})
+	r.refuse(r.queue.Add(c.VMs...))
+	var wg sync.WaitGroup
+	interrupted := ctx.Done()
+	for {
+		for !r.stop && (r.Parallel == 0 || r.live < r.Parallel) {
+			p, ok := r.queue.Next()
+			if !ok {
+				break
+			}
+			r.live++
+			wg.Go(func() { r.ended <- r.vm(ctx, hard, p) })
+		}
+		if r.live == 0 {
+			break
+		}
+		select {
+		case v := <-r.ended:
+			r.live--
+			r.queue.Done(v.id)
+			if v.err != nil && r.FailFast {
+				r.halt("not started: another VM failed and --fail-fast is given")
+			}
+		case <-interrupted:
+			interrupted = nil
+			r.halt("interrupted before it started")
+		}
+	}
+	wg.Wait()
+	status := r.status()
+	r.Bus.Emit(engine.Event{Kind: engine.RunEnded, Status: status})
+}
+
+// halt gives up what has not been started.
+func (r *run) halt(why string) {
+	r.stop = true
+	for _, vm := range r.queue.Drop() {
+		r.Bus.Emit(engine.Event{Kind: engine.VMEnded, VM: vm.ID, Status: engine.Interrupted, Fault: engine.Cancelled, Text: why})
+	}
+}
+
+func (r *run) refuse(refused []dispatch.Refusal) {
+	for _, no := range refused {
+		r.Bus.Emit(engine.Event{Kind: engine.VMEnded, VM: no.VM.ID, Status: engine.NoVerdict, Fault: engine.FarmFault, Text: no.String()})
+	}
+}
+
+// status is the run's: a failed test outweighs a missing verdict.
+func (r *run) status() engine.Status {
+	status := engine.OK
+	rank := map[engine.Status]int{engine.OK: 0, engine.Interrupted: 1, engine.NoVerdict: 2, engine.Failed: 3}
+	r.Bus.State(func(s *engine.State) {
+		for _, vm := range s.VMs {
+			if rank[vm.Status] > rank[status] {
+				status = vm.Status
+			}
+		}
+	})
+	return status
+}

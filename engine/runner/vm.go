@@ -1,0 +1,346 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"farm/engine"
+	"farm/engine/dispatch"
+)
+
+// emulatedScale multiplies the deadlines of emulated guests: they were seen to need up
+// to ten times as long as accelerated ones.
+const emulatedScale = 10
+
+// cleanupBudget bounds the removal of a machine and its files.
+const cleanupBudget = time.Minute
+
+// vmRun is one VM's run; one goroutine owns it.
+type vmRun struct {
+	*run
+	engine.Run
+	back     Backend
+	settings Settings
+	begun    time.Time
+	first    error // the first failure
+	kept     bool
+}
+
+// vm runs one VM from its placement to its end.
+func (r *run) vm(ctx, hard context.Context, p dispatch.Placement) verdict {
+	v := &vmRun{run: r, begun: time.Now(), back: r.Backends[p.Host]}
+	v.Run = engine.Run{
+		ID: r.Config.Run, VM: p.VM, Host: v.back.Host, Layers: v.back.Layers, Guest: r.Config.Guest, Tasks: r.Config.Tasks,
+		Emit: r.Bus.For(p.VM.ID, p.Host), KVM: p.KVM, Scale: 1,
+	}
+	v.Emit(engine.Event{Kind: engine.VMPlaced, Text: p.Why})
+	err := v.live(ctx, hard, p.Host)
+	v.end(err)
+	return verdict{p.VM.ID, err, p.Host}
+}
+
+// live is everything between placement and end.
+func (v *vmRun) live(ctx, hard context.Context, host string) error {
+	if err := v.prepare(ctx, host); err != nil {
+		return err
+	}
+	defer v.cleanUp(hard)
+	steps, err := v.plan(ctx)
+	if err != nil {
+		return err
+	}
+	v.steps(ctx, hard, steps)
+	return v.first
+}
+
+// prepare evaluates the definition for the host, makes the base disks and the folders.
+func (v *vmRun) prepare(ctx context.Context, host string) (err error) {
+	return v.timed("prepare", func() error {
+		if v.Run.VM, err = v.Place(ctx, v.Run.VM, host); err != nil {
+			return engine.Blame(engine.UserFault, err)
+		}
+		if v.settings, err = v.Settings(v.Run.VM); err != nil {
+			return engine.Blame(engine.UserFault, err)
+		}
+		v.Allowed = v.settings.Allowed
+		v.scale()
+		v.Name = machineName(v.Run.VM.ID, v.ID)
+		v.HostDir = path.Join(v.back.Dir, "machines", v.Name)
+		v.Dir = filepath.Join(v.Config.Dir, fileName(v.Run.VM.ID))
+		if err := os.MkdirAll(v.Dir, 0o755); err != nil {
+			return err
+		}
+		v.Owner = engine.Owner{Run: v.ID, VM: v.Run.VM.ID, User: v.User, Dir: v.HostDir, Expires: time.Now().Add(24 * time.Hour)}
+		p, err := v.Prepare(v.Run.VM)
+		if err != nil {
+			return engine.Blame(engine.UserFault, err)
+		}
+		p.Emit = v.Emit
+		if v.Base, err = v.Layers.Base(ctx, p); err != nil {
+			return fmt.Errorf("prepare the disks of %s on %q: %w", v.Run.VM.ID, host, err)
+		}
+		if err := v.Journal.Intend(v.record()); err != nil {
+			return err
+		}
+		_, err = v.back.Host.Conn().Exec(ctx, engine.Cmd{Argv: []string{"mkdir", "-p", "-m", "700", "--", v.HostDir}})
+		return err
+	})
+}
+
+func (v *vmRun) record() MachineRecord {
+	return MachineRecord{
+		Name: v.Name, Run: v.ID, VM: v.Run.VM.ID, Host: v.Run.Host.Name(), Dir: v.HostDir,
+		SSHUser: v.Run.VM.Def.Metadata.Auth.User, KeyFile: v.KeyFile, HostKeys: v.Base.HostKeys,
+	}
+}
+
+func (v *vmRun) scale() {
+	v.Scale = 1
+	if !v.KVM {
+		v.Scale = emulatedScale
+	}
+	if s := v.Run.VM.Def.TimeoutScale; s > 0 {
+		v.Scale = s
+	}
+}
+
+// plan asks which cached states are valid and lists the steps.
+func (v *vmRun) plan(ctx context.Context) ([]engine.Step, error) {
+	q := PlanQuery{Allowed: v.Allowed, Timeout: v.settings.Timeout}
+	if v.Allowed != nil && !v.Allowed["startup"] {
+		q.Attach = true
+		if err := v.attach(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if v.States, err = v.states(v.Run.VM, v.Base, v.settings); err != nil {
+		return nil, err
+	}
+	q.CanCache = v.settings.Cache && !v.Check && v.Run.VM.Def.DiskMode != "persistent"
+	q.Init, q.Clean = v.valid(ctx, "init"), v.valid(ctx, "clean")
+	return v.Plan(q), nil
+}
+
+func (v *vmRun) valid(ctx context.Context, name string) bool {
+	s := v.States[name]
+	if s.Key == "" {
+		return false
+	}
+	_, err := v.Layers.Find(ctx, s.Key)
+	if err != nil && !errors.Is(err, engine.ErrNotExist) {
+		v.warn("layer %s cannot be used: %v", s.Name, err)
+	}
+	return err == nil
+}
+
+// attach finds the machine of this VM that an earlier run left running.
+func (v *vmRun) attach(ctx context.Context) error {
+	all, err := v.Run.Host.Machines(ctx)
+	if err != nil {
+		return err
+	}
+	for i := len(all) - 1; i >= 0; i-- {
+		if o := all[i].Owner(); o.VM == v.Run.VM.ID && o.Keep {
+			v.Machine, v.Name, v.HostDir, v.Owner = all[i], all[i].Name(), o.Dir, o
+			return nil
+		}
+	}
+	return nil
+}
+
+// steps runs a plan. After a failure only the steps marked Always run. A state that
+// cannot be restored costs a new plan without it, a layer that cannot be made a warning.
+func (v *vmRun) steps(ctx, hard context.Context, steps []engine.Step) {
+	for i := 0; i < len(steps); i++ {
+		step := steps[i]
+		name := step.Phase.Name()
+		if v.first == nil && ctx.Err() != nil {
+			v.first = engine.Blame(engine.Cancelled, fmt.Errorf("interrupted before %s: %w", name, ctx.Err()))
+		}
+		if v.first != nil && !step.Always || v.Allowed != nil && !v.Allowed[name] && name != "startup" {
+			continue
+		}
+		if name == "shutdown" && v.keeping() {
+			v.kept = true
+			continue
+		}
+		err := v.step(ctx, hard, step)
+		switch {
+		case err == nil:
+		case strings.HasPrefix(name, "create ") && ctx.Err() == nil:
+			v.warn("%v; the run goes on without it", err)
+		case strings.HasPrefix(name, "restore ") && ctx.Err() == nil:
+			v.warn("%v; falling back", err)
+			steps = append(steps[:i+1:i+1], v.replan(name)...)
+		case v.first == nil:
+			v.first = err
+		}
+	}
+}
+
+// replan lists the steps that are left when a state could not be restored.
+func (v *vmRun) replan(restored string) []engine.Step {
+	return v.Plan(PlanQuery{
+		Allowed: v.Allowed, Timeout: v.settings.Timeout, CanCache: v.settings.Cache && !v.Check,
+		Clean: restored == "restore init" && v.valid(context.Background(), "clean"),
+	})
+}
+
+// step runs one step under its deadline.
+func (v *vmRun) step(ctx, hard context.Context, step engine.Step) error {
+	if step.Always {
+		ctx = hard
+	}
+	limit := time.Duration(float64(step.Timeout) * v.Scale)
+	return v.timed(step.Phase.Name(), func() error {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		err := step.Phase.Run(ctx, &v.Run)
+		if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			err = fmt.Errorf("%s took longer than its deadline of %s: %w", step.Phase.Name(), limit, err)
+		}
+		return err
+	})
+}
+
+// timed emits a phase's start and end around f. A skip is no error.
+func (v *vmRun) timed(phase string, f func() error) error {
+	emit := v.Run.Emit
+	v.Run.Emit = func(e engine.Event) {
+		if e.Phase == "" {
+			e.Phase = phase
+		}
+		emit(e)
+	}
+	defer func() { v.Run.Emit = emit }()
+	begun := time.Now()
+	v.Run.Emit(engine.Event{Kind: engine.PhaseStarted})
+	err := f()
+	e := engine.Event{Kind: engine.PhaseEnded, Status: engine.OK, ElapsedMS: time.Since(begun).Milliseconds()}
+	if why, ok := engine.SkippedWhy(err); ok {
+		e.Status, e.Text, err = engine.Skipped, why, nil
+	} else if err != nil {
+		e.Status, e.Fault, e.Text = statusOf(err), engine.FaultOf(err), err.Error()
+	}
+	v.Run.Emit(e)
+	return err
+}
+
+// statusOf is how a VM or phase that ended with err is judged.
+func statusOf(err error) engine.Status {
+	switch engine.FaultOf(err) {
+	case engine.NoFault:
+		return engine.OK
+	case engine.TestFault:
+		return engine.Failed
+	case engine.Cancelled:
+		return engine.Interrupted
+	}
+	return engine.NoVerdict
+}
+
+func (v *vmRun) keeping() bool {
+	if v.Machine == nil {
+		return false
+	}
+	return v.Keep == KeepAlways || v.Keep == KeepOnFailure && v.first != nil && engine.FaultOf(v.first) != engine.Cancelled
+}
+
+// cleanUp removes the machine and its files, or marks it as kept.
+func (v *vmRun) cleanUp(hard context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(hard), cleanupBudget)
+	defer cancel()
+	if v.Conn != nil {
+		v.Conn.Close()
+		v.Conn = nil
+	}
+	v.saveConsole(ctx)
+	if v.Machine != nil && (v.kept || v.Allowed != nil && !v.Allowed["shutdown"]) {
+		v.keepMachine(ctx)
+		return
+	}
+	if v.Machine != nil {
+		if err := v.Machine.Remove(ctx); err != nil {
+			v.warn("remove %q: %v (`farm gc` tries again)", v.Name, err)
+			return
+		}
+	}
+	if _, err := v.Run.Host.Conn().Exec(ctx, engine.Cmd{Argv: []string{"rm", "-rf", "--", v.HostDir}}); err != nil {
+		v.warn("remove %s: %v (`farm gc` tries again)", v.HostDir, err)
+		return
+	}
+	if err := v.Journal.Settle(v.Name, "gone", time.Time{}); err != nil {
+		v.warn("%v", err)
+	}
+}
+
+func (v *vmRun) keepMachine(ctx context.Context) {
+	until := time.Now().Add(v.KeepFor).UTC().Truncate(time.Second)
+	o := v.Owner
+	o.Keep, o.Expires = true, until
+	if err := v.Machine.SetOwner(ctx, o); err != nil {
+		v.warn("mark %q as kept: %v", v.Name, err)
+	}
+	if err := v.Journal.Settle(v.Name, "kept", until); err != nil {
+		v.warn("%v", err)
+	}
+	v.Run.Emit(engine.Event{Kind: engine.Progress, Text: fmt.Sprintf("kept until %s: farm ssh %s", until.Local().Format("15:04"), v.Run.VM.ID)})
+}
+
+// consoleLimit bounds what is kept of a serial console.
+const consoleLimit = 4 << 20
+
+// saveConsole copies the serial console to the run's folder.
+func (v *vmRun) saveConsole(ctx context.Context) {
+	if v.Machine == nil {
+		return
+	}
+	out, err := v.Run.Host.Conn().Exec(ctx, engine.Cmd{
+		Argv: []string{"tail", "-c", fmt.Sprint(consoleLimit), "--", v.Machine.ConsoleLog()}, Keep: consoleLimit,
+	})
+	if err == nil {
+		err = os.WriteFile(filepath.Join(v.Dir, "console.log"), []byte(engine.Printable(string(out.Stdout))), 0o644)
+	}
+	if err != nil {
+		v.warn("save the console's log: %v", err)
+	}
+}
+
+func (v *vmRun) end(err error) {
+	e := engine.Event{Kind: engine.VMEnded, Status: statusOf(err), Fault: engine.FaultOf(err), ElapsedMS: time.Since(v.begun).Milliseconds()}
+	if err != nil {
+		e.Text = err.Error()
+	}
+	v.Run.Emit(e)
+}
+
+func (v *vmRun) warn(format string, args ...any) {
+	v.Run.Emit(engine.Event{Kind: engine.Warning, Text: fmt.Sprintf(format, args...)})
+}
+
+// machineName is unique on every hypervisor: it holds the VM's id and the run's.
+func machineName(vm, run string) string {
+	return "farm-" + fileName(vm) + "-" + run
+}
+
+// fileName is a VM's id as one file name: other than letters, digits, ".", "_" and "-"
+// become "-".
+func fileName(id string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '_', r == '-':
+			return r
+		}
+		return '-'
+	}, id)
+}
+
+// FileName is the name of a VM's folder in a run's folder.
+func FileName(id string) string { return fileName(id) }

@@ -1,0 +1,121 @@
+// Package store keeps what must survive a crash, in SQLite: runs, their events, and
+// the machines that farm made.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver named "sqlite"
+
+	"farm/engine"
+)
+
+// Store is one database. Safe for concurrent use, also by several processes.
+type Store struct{ db *sql.DB }
+
+const schema = `
+CREATE TABLE IF NOT EXISTS runs (
+	id TEXT PRIMARY KEY, inventory TEXT NOT NULL, args TEXT NOT NULL, dir TEXT NOT NULL,
+	pid INTEGER NOT NULL, started TEXT NOT NULL, ended TEXT NOT NULL DEFAULT '', status TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS events (
+	run TEXT NOT NULL, seq INTEGER NOT NULL, vm TEXT NOT NULL, kind TEXT NOT NULL, event TEXT NOT NULL,
+	PRIMARY KEY (run, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS machines (
+	name TEXT PRIMARY KEY, run TEXT NOT NULL, vm TEXT NOT NULL, host TEXT NOT NULL, dir TEXT NOT NULL,
+	ssh_user TEXT NOT NULL, key_file TEXT NOT NULL, host_keys TEXT NOT NULL,
+	state TEXT NOT NULL, created TEXT NOT NULL, keep_until TEXT NOT NULL DEFAULT '');
+`
+
+// Open opens or makes the database at path. An acknowledged write survives a power cut.
+func Open(path string) (*Store, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	dsn := "file:" + path + "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_txlock=immediate"
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	if _, err := db.Exec(schema); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return &Store{db}, nil
+}
+
+// Close closes the database.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Run is one run as the store knows it.
+type Run struct {
+	ID        string        `json:"id"`
+	Inventory string        `json:"inventory"` // path of the file
+	Args      []string      `json:"args"`      // the command line, to repeat it
+	Dir       string        `json:"dir"`       // the run's folder
+	PID       int           `json:"pid"`
+	Started   time.Time     `json:"started"`
+	Ended     time.Time     `json:"ended"` // zero while it goes on, or when it was cut off
+	Status    engine.Status `json:"status"`
+}
+
+// Begin records a run before it starts.
+func (s *Store) Begin(r Run) error {
+	args, err := json.Marshal(r.Args)
+	if err != nil {
+		return err
+	}
+	_, err = s.db.Exec(`INSERT INTO runs (id, inventory, args, dir, pid, started) VALUES (?, ?, ?, ?, ?, ?)`,
+		r.ID, r.Inventory, string(args), r.Dir, r.PID, stamp(r.Started))
+	return err
+}
+
+// Finish records a run's end.
+func (s *Store) Finish(id string, status engine.Status) error {
+	_, err := s.db.Exec(`UPDATE runs SET ended = ?, status = ? WHERE id = ?`, stamp(time.Now()), string(status), id)
+	return err
+}
+
+// Runs lists runs, newest first, at most limit; 0 = all.
+func (s *Store) Runs(ctx context.Context, limit int) ([]Run, error) {
+	if limit <= 0 {
+		limit = -1
+	}
+	rows, err := s.db.QueryContext(ctx, `SELECT id, inventory, args, dir, pid, started, ended, status FROM runs ORDER BY started DESC, id DESC LIMIT ?`, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var runs []Run
+	for rows.Next() {
+		var r Run
+		var args, started, ended, status string
+		if err := rows.Scan(&r.ID, &r.Inventory, &args, &r.Dir, &r.PID, &started, &ended, &status); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal([]byte(args), &r.Args); err != nil {
+			return nil, err
+		}
+		r.Started, r.Ended, r.Status = parse(started), parse(ended), engine.Status(status)
+		runs = append(runs, r)
+	}
+	return runs, rows.Err()
+}
+
+// stamp is a time as text that sorts by time.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000000000Z")
+}
+
+func parse(text string) time.Time {
+	t, _ := time.Parse(time.RFC3339Nano, text) // "" is the zero time
+	return t
+}
