@@ -17,72 +17,117 @@ import (
 // Template. Duplicate keys and tags other than the standard ones are errors. f must
 // come from source.Parse, which bounds aliases and depth.
 func FromNode(f *source.File, n *yaml.Node) (any, error) {
-	if n == nil {
-		return nil, nil
-	}
-	switch n.Kind {
-	case yaml.DocumentNode:
-		return FromNode(f, n.Content[0])
-	case yaml.AliasNode:
-		return FromNode(f, n.Alias)
-	case yaml.SequenceNode:
-		list := make([]any, 0, len(n.Content))
-		var errs []error
-		for _, item := range n.Content {
-			v, err := FromNode(f, item)
-			list, errs = append(list, v), append(errs, err)
-		}
-		return list, source.Join(errs...)
-	case yaml.MappingNode:
-		return dictFromNode(f, n)
-	}
-	return scalar(f, n)
+	c := converter{f: f, done: map[*yaml.Node]any{}}
+	v := c.value(n)
+	return v, source.Join(c.errs...)
 }
 
-func dictFromNode(f *source.File, n *yaml.Node) (any, error) {
+// converter turns the nodes of one file into values. An anchored node is converted
+// once and shared by its aliases.
+type converter struct {
+	f    *source.File
+	done map[*yaml.Node]any
+	errs []error
+}
+
+func (c *converter) fail(n *yaml.Node, what, hint string) {
+	c.errs = append(c.errs, &source.Error{Pos: c.f.Pos(n), What: what, Hint: hint})
+}
+
+func (c *converter) value(n *yaml.Node) any {
+	if n == nil {
+		return nil
+	}
+	if n.Kind == yaml.AliasNode {
+		return c.value(n.Alias)
+	}
+	if n.Anchor != "" {
+		if v, ok := c.done[n]; ok {
+			return v
+		}
+	}
+	var v any
+	switch n.Kind {
+	case yaml.DocumentNode:
+		return c.value(n.Content[0])
+	case yaml.SequenceNode:
+		list := make([]any, len(n.Content))
+		for i, item := range n.Content {
+			list[i] = c.value(item)
+		}
+		c.checkTag(n, "!!seq")
+		v = list
+	case yaml.MappingNode:
+		c.checkTag(n, "!!map")
+		v = c.dict(n)
+	default:
+		s, err := scalar(c.f, n)
+		if err != nil {
+			c.errs = append(c.errs, err)
+		}
+		v = s
+	}
+	if n.Anchor != "" {
+		c.done[n] = v
+	}
+	return v
+}
+
+func (c *converter) checkTag(n *yaml.Node, want string) {
+	if n.Tag != want && n.Tag != "" && n.Tag != "!unsafe" {
+		c.fail(n, "the tag "+n.Tag+" is not supported", "")
+	}
+}
+
+func (c *converter) dict(n *yaml.Node) *Dict {
 	d := NewDict()
-	d.SetPos(f.Pos(n))
-	var errs []error
+	d.SetPos(c.f.Pos(n))
 	var merged *Dict
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		kn, vn := n.Content[i], n.Content[i+1]
-		v, err := FromNode(f, vn)
-		errs = append(errs, err)
+		v := c.value(vn)
 		if kn.Tag == "!!merge" {
-			m, err := mergeKey(f, vn, v)
-			errs = append(errs, err)
-			merged = Merge(m, merged)
+			m, err := mergeKey(c.f, vn, v)
+			if err != nil {
+				c.errs = append(c.errs, err)
+			}
+			merged = overlay(m, merged)
 			continue
 		}
-		k, err := FromNode(f, kn)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
+		k := c.value(kn)
 		switch t := k.(type) {
 		case Template:
 			k = t.Text
 		case nil:
 			k = "null"
 		case *Dict, []any:
-			errs = append(errs, &source.Error{Pos: f.Pos(kn), What: "a mapping or list cannot be a key", Hint: `quote it if it is a template: "{{ ... }}"`})
+			c.fail(kn, "a mapping or list cannot be a key", `quote it if it is a template: "{{ ... }}"`)
 			continue
 		}
 		if d.Has(k) {
-			errs = append(errs, &source.Error{Pos: f.Pos(kn), What: fmt.Sprintf("duplicate key %q", fmt.Sprint(k)), Hint: "first given at line " + strconv.Itoa(d.KeyPos(k).Line)})
+			c.fail(kn, fmt.Sprintf("duplicate key %q", fmt.Sprint(k)), "first given at line "+strconv.Itoa(d.KeyPos(k).Line))
 			continue
 		}
 		d.Set(k, v)
-		d.SetKeyPos(k, f.Pos(kn))
+		d.SetKeyPos(k, c.f.Pos(kn))
 	}
-	if merged.Len() > 0 {
-		for k, v := range merged.All() {
-			if !d.Has(k) {
-				d.Set(k, v)
-			}
+	for k, v := range merged.All() {
+		if !d.Has(k) {
+			d.Set(k, v)
+			d.SetKeyPos(k, merged.KeyPos(k))
 		}
 	}
-	return d, source.Join(errs...)
+	return d
+}
+
+// overlay returns low with high's keys laid over it, whole.
+func overlay(low, high *Dict) *Dict {
+	out := low.Copy()
+	for k, v := range high.All() {
+		out.Set(k, v)
+		out.SetKeyPos(k, high.KeyPos(k))
+	}
+	return out
 }
 
 // mergeKey is the value of "<<": a mapping or a list of them, the first winning.
@@ -97,9 +142,7 @@ func mergeKey(f *source.File, n *yaml.Node, v any) (*Dict, error) {
 			if !ok {
 				return nil, source.Errorf(f.Pos(n), "<< takes a mapping or a list of mappings")
 			}
-			for k, v := range d.All() {
-				out.Set(k, v)
-			}
+			out = overlay(out, d)
 		}
 		return out, nil
 	}
@@ -108,7 +151,7 @@ func mergeKey(f *source.File, n *yaml.Node, v any) (*Dict, error) {
 
 var (
 	boolWord = map[string]bool{"yes": true, "on": true, "true": true, "no": false, "off": false, "false": false}
-	octal    = regexp.MustCompile(`^[-+]?0o?[0-7_]+$`)
+	octal    = regexp.MustCompile(`^[-+]?0[0-7_]+$`)
 	decimal  = regexp.MustCompile(`^[-+]?(0|[1-9][0-9_]*)$`)
 	based    = regexp.MustCompile(`^[-+]?0(b[01_]+|x[0-9a-fA-F_]+)$`)
 	float    = regexp.MustCompile(`^[-+]?([0-9][0-9_]*\.[0-9_]*([eE][-+][0-9]+)?|\.[0-9][0-9_]*([eE][-+][0-9]+)?)$`)
@@ -163,7 +206,7 @@ func plain(text string) any {
 			return i
 		}
 	case octal.MatchString(text):
-		if i, err := strconv.ParseInt(strings.Replace(digits, "0o", "", 1), 8, 64); err == nil {
+		if i, err := strconv.ParseInt(digits, 8, 64); err == nil {
 			return i
 		}
 	case based.MatchString(text):

@@ -1,0 +1,209 @@
+package value
+
+import (
+	"iter"
+
+	"farm/inventory/source"
+)
+
+// Dict is a mapping that keeps the order in which its keys came, as Python's does.
+// Keys are strings, int64s, bools or float64s. A nil *Dict is empty and readable.
+type Dict struct {
+	// Farms hold many small dicts, so up to smallDict keys are searched, not hashed.
+	entries []entry
+	index   map[any]int
+	pos     source.Pos
+}
+
+type entry struct {
+	key, val any
+	pos      source.Pos // of the key, if from a file
+}
+
+const smallDict = 12
+
+// NewDict returns an empty dict, or one with the given key, value, key, value, ...
+func NewDict(pairs ...any) *Dict {
+	d := &Dict{}
+	if len(pairs) > 1 {
+		d.entries = make([]entry, 0, len(pairs)/2)
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		d.Set(pairs[i], pairs[i+1])
+	}
+	return d
+}
+
+// find returns the place of key, -1 if there is none.
+func (d *Dict) find(key any) int {
+	if d == nil {
+		return -1
+	}
+	if d.index != nil {
+		if i, ok := d.index[key]; ok {
+			return i
+		}
+		return -1
+	}
+	if s, ok := key.(string); ok {
+		for i := range d.entries {
+			if k, ok := d.entries[i].key.(string); ok && k == s {
+				return i
+			}
+		}
+		return -1
+	}
+	for i := range d.entries {
+		if d.entries[i].key == key {
+			return i
+		}
+	}
+	return -1
+}
+
+func normal(key any) any {
+	if i, ok := key.(int); ok {
+		return int64(i)
+	}
+	return key
+}
+
+// Len is the number of keys.
+func (d *Dict) Len() int {
+	if d == nil {
+		return 0
+	}
+	return len(d.entries)
+}
+
+// Get returns the value at key, and whether there is one. An int is looked up as int64.
+func (d *Dict) Get(key any) (any, bool) {
+	if i := d.find(normal(key)); i >= 0 {
+		return d.entries[i].val, true
+	}
+	return nil, false
+}
+
+// Has reports whether key is there.
+func (d *Dict) Has(key any) bool { return d.find(normal(key)) >= 0 }
+
+// Set adds or replaces; a replaced key keeps its place.
+func (d *Dict) Set(key, v any) {
+	key = normal(key)
+	if i := d.find(key); i >= 0 {
+		d.entries[i].val = v
+		return
+	}
+	d.entries = append(d.entries, entry{key: key, val: v})
+	switch {
+	case d.index != nil:
+		d.index[key] = len(d.entries) - 1
+	case len(d.entries) > smallDict:
+		d.reindex()
+	}
+}
+
+func (d *Dict) reindex() {
+	d.index = nil
+	if len(d.entries) > smallDict {
+		d.index = make(map[any]int, len(d.entries))
+		for i := range d.entries {
+			d.index[d.entries[i].key] = i
+		}
+	}
+}
+
+// Delete removes key if it is there.
+func (d *Dict) Delete(key any) {
+	i := d.find(normal(key))
+	if i < 0 {
+		return
+	}
+	d.entries = append(d.entries[:i:i], d.entries[i+1:]...)
+	d.reindex()
+}
+
+// All iterates in order.
+func (d *Dict) All() iter.Seq2[any, any] {
+	return func(yield func(any, any) bool) {
+		if d == nil {
+			return
+		}
+		for _, e := range d.entries {
+			if !yield(e.key, e.val) {
+				return
+			}
+		}
+	}
+}
+
+// Keys returns the string keys in order; other keys are left out.
+func (d *Dict) Keys() []string {
+	var keys []string
+	for k := range d.All() {
+		if s, ok := k.(string); ok {
+			keys = append(keys, s)
+		}
+	}
+	return keys
+}
+
+// Copy returns a dict that may be changed without changing d; values are shared.
+func (d *Dict) Copy() *Dict {
+	if d == nil {
+		return &Dict{}
+	}
+	c := &Dict{entries: append([]entry(nil), d.entries...), pos: d.pos}
+	c.reindex()
+	return c
+}
+
+// Pos is where the mapping starts, zero if it did not come from a file.
+func (d *Dict) Pos() source.Pos {
+	if d == nil {
+		return source.Pos{}
+	}
+	return d.pos
+}
+
+// KeyPos is where key stands, or the mapping's own place if that is not known.
+func (d *Dict) KeyPos(key any) source.Pos {
+	if i := d.find(normal(key)); i >= 0 && !d.entries[i].pos.IsZero() {
+		return d.entries[i].pos
+	}
+	return d.Pos()
+}
+
+// SetPos records where the mapping starts.
+func (d *Dict) SetPos(p source.Pos) { d.pos = p }
+
+// SetKeyPos records where key, which is there, stands.
+func (d *Dict) SetKeyPos(key any, p source.Pos) {
+	if i := d.find(normal(key)); i >= 0 {
+		d.entries[i].pos = p
+	}
+}
+
+// Merge returns low with high laid over it: dicts merge key by key at every depth,
+// anything else (lists too) is replaced whole.
+func Merge(low, high *Dict) *Dict {
+	out := low.Copy()
+	if out.pos.IsZero() {
+		out.pos = high.Pos()
+	}
+	for i := range high.Len() {
+		e := high.entries[i]
+		if hd, ok := e.val.(*Dict); ok {
+			if lv, _ := out.Get(e.key); lv != nil {
+				if ld, ok := lv.(*Dict); ok {
+					e.val = Merge(ld, hd)
+				}
+			}
+		}
+		out.Set(e.key, e.val)
+		if !e.pos.IsZero() {
+			out.SetKeyPos(e.key, e.pos)
+		}
+	}
+	return out
+}
