@@ -25,8 +25,12 @@ func (p startup) Run(ctx context.Context, r *engine.Run) error {
 			return err
 		}
 	}
+	vm := r.VM
+	if k := r.Layer.Kernel; k.Src != "" {
+		vm.Def.Kernel = k
+	}
 	m, err := r.Host.Define(ctx, engine.MachineSpec{
-		Name: r.Name, VM: r.VM, Owner: r.Owner, Disks: r.Disks, KVM: r.KVM, Dir: r.HostDir, NVRAM: r.Layer.NVRAM,
+		Name: r.Name, VM: vm, Owner: r.Owner, Disks: r.Disks, KVM: r.KVM, Dir: r.HostDir, NVRAM: r.Layer.NVRAM,
 	})
 	if err != nil {
 		return fmt.Errorf("define %q on %q: %w", r.Name, r.Host.Name(), err)

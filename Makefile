@@ -1,0 +1,58 @@
+# `make demo` and `make test` set up what they need on Debian 12 with Go and root.
+SHELL := /bin/bash -o pipefail
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+COMMIT := $(shell git rev-parse HEAD 2>/dev/null)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
+
+.PHONY: all build setup setup-test demo test unit e2e lint vuln bench bench-list bench-task bench-layer clean help
+
+all: build
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+build: ## bin/farm, one static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/farm ./cmd/farm
+
+setup: ## install libvirt, QEMU and the tools that build images
+	./scripts/setup run
+
+setup-test: ## the same, and what the tests need beside
+	./scripts/setup test
+
+demo: setup build ## build and test the example project on Debian amd64 and arm64
+	./bin/farm run examples/quickstart/inventory.yaml --vars examples/quickstart/vars/project.yaml
+
+test: setup-test lint unit e2e vuln ## everything that CI runs
+
+unit: ## tests that need no guest
+	go test -race ./...
+
+e2e: build ## tests in real guests, under libvirt
+	go test -tags e2e -count 1 -timeout 25m -v ./e2e/...
+
+lint: ## gofmt, vet, staticcheck
+	@test -z "$$(gofmt -l . | tee /dev/stderr)"
+	go vet ./...
+	go vet -tags e2e ./e2e/...
+	go run $(STATICCHECK) ./...
+
+vuln: ## known vulnerabilities, where the database can be reached
+	@go run $(GOVULNCHECK) ./... || { status=$$?; [ $$status != 3 ] || exit $$status; echo "govulncheck: no database to be had; skipped"; }
+
+bench: bench-list bench-task bench-layer ## all benchmarks, each with its ratio
+
+bench-list: ## listing 10,000 and 100,000 VMs
+	go run ./bench/list
+
+bench-task: ## the cost of a task against a bare round trip, ansible and mitogen
+	./scripts/setup bench
+	go run ./bench/task
+
+bench-layer: build ## a cached run against the guest's own boot time
+	go run ./bench/layer
+
+clean: ## remove what was built
+	rm -rf bin
