@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"farm/engine/runner"
+	"farm/engine/store"
+)
+
+func newLogsCommand(a *app) *cobra.Command {
+	var run string
+	var console bool
+	cmd := &cobra.Command{
+		Use:   "logs ID",
+		Short: "Print what a VM's tasks did and printed",
+		Long: "Print the task log of a VM's last run, or its serial console.\n\n" +
+			"ID is a VM's id (platform/target), as in the summary of the run.",
+		Example: "  farm logs debian_12/arm64\n  farm logs debian_12/arm64 --console",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir, err := a.vmDir(cmd.Context(), args[0], run)
+			if err != nil {
+				return err
+			}
+			name := "tasks.log"
+			if console {
+				name = "console.log"
+			}
+			f, err := os.Open(filepath.Join(dir, name))
+			if errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("%s has no %s: it did not come that far; see the other files in %s", args[0], name, dir)
+			} else if err != nil {
+				return err
+			}
+			defer f.Close()
+			_, err = io.Copy(a.out, f)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&run, "run", "", "`id` of the run; default the last one that had this VM")
+	cmd.Flags().BoolVar(&console, "console", false, "print the serial console instead")
+	return cmd
+}
+
+// vmDir finds the folder of a VM's last run, or of the given run.
+func (a *app) vmDir(ctx context.Context, vm, run string) (string, error) {
+	s, err := a.openStore()
+	if err != nil {
+		return "", err
+	}
+	defer s.Close()
+	runs, err := s.Runs(ctx, 0)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range runs {
+		if run != "" && r.ID != run {
+			continue
+		}
+		dir := filepath.Join(r.Dir, runner.FileName(vm))
+		if st, err := os.Stat(dir); err == nil && st.IsDir() {
+			return dir, nil
+		}
+	}
+	return "", noSuchVM(vm, run, runs)
+}
+
+func noSuchVM(vm, run string, runs []store.Run) error {
+	where := "any run"
+	if run != "" {
+		where = "run " + run
+	}
+	hint := "no run has been made yet"
+	if len(runs) > 0 {
+		if entries, err := os.ReadDir(runs[0].Dir); err == nil {
+			var ids []string
+			for _, e := range entries {
+				if e.IsDir() {
+					ids = append(ids, e.Name())
+				}
+			}
+			hint = fmt.Sprintf("the last run, %s, has: %s", runs[0].ID, strings.Join(ids, ", "))
+		}
+	}
+	return &usageError{fmt.Errorf("no VM %q in %s (%s)", vm, where, hint)}
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// interrupts maps Ctrl-C (and SIGTERM) to contexts: the first ends soft, so that
+// nothing new starts; the second ends hard, so that machines are switched off; the
+// third leaves at once.
+func interrupts(ctx context.Context, say io.Writer) (soft, hard context.Context, stop func()) {
+	soft, endSoft := context.WithCancel(ctx)
+	hard, endHard := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 3)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		for n := 1; ; n++ {
+			select {
+			case <-done:
+				return
+			case <-signals:
+			}
+			switch n {
+			case 1:
+				fmt.Fprintln(say, "farm: interrupted: terminate and shutdown still run; again to switch off")
+				endSoft()
+			case 2:
+				fmt.Fprintln(say, "farm: switching off; again to leave at once (then run: farm gc)")
+				endSoft()
+				endHard()
+			default:
+				os.Exit(exitInterrupted)
+			}
+		}
+	}()
+	return soft, hard, func() {
+		signal.Stop(signals)
+		close(done)
+		endSoft()
+		endHard()
+	}
+}
