@@ -30,6 +30,14 @@ type Conn interface {
 	Close() error
 }
 
+// Streamer is a Conn that also runs a command as a two-way stream.
+type Streamer interface {
+	// Stream starts argv; reading is its standard output, writing its standard input, and
+	// Close ends it. ctx bounds the start alone. Once the command has failed, Read's
+	// error quotes the end of its standard error. Deadlines on the stream may be ignored.
+	Stream(ctx context.Context, argv []string) (net.Conn, error)
+}
+
 // Cmd is one command. Either Argv or Script is set.
 type Cmd struct {
 	Argv   []string          // program and arguments, passed on unchanged
