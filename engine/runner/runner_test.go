@@ -1,0 +1,346 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"farm/engine"
+	"farm/engine/dispatch"
+	"farm/inventory"
+	"farm/phases"
+)
+
+// world is a farm of fakes that writes down what is asked of it, by VM.
+type world struct {
+	mu     sync.Mutex
+	traces map[string][]string
+	layers map[string]engine.Layer
+	fail   map[string]error // "vm phase" or "vm freeze", ...
+	down   map[string]bool  // VMs whose guest is lost once main has begun
+	made   []MachineRecord
+	state  map[string]string // of machines, by the journal
+}
+
+func newWorld() *world {
+	return &world{traces: map[string][]string{}, layers: map[string]engine.Layer{}, fail: map[string]error{}, state: map[string]string{}}
+}
+
+func (w *world) note(vm, what string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.traces[vm] = append(w.traces[vm], what)
+	return w.fail[vm+" "+what]
+}
+
+func (w *world) trace(vm string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.Join(w.traces[vm], ", ")
+}
+
+func (w *world) PhaseFile(_ inventory.VM, phase string) (string, []string, error) {
+	return "/phases/" + phase + ".yaml", nil, nil
+}
+
+func (w *world) Inputs(_ inventory.VM, file string) ([]engine.Input, error) {
+	return []engine.Input{{Name: "file " + file, Digest: "d"}}, nil
+}
+
+func (w *world) Run(_ context.Context, r *engine.Run, phase, _ string) error {
+	return w.note(r.VM.ID, phase)
+}
+
+func (w *world) Dial(_ context.Context, r *engine.Run, _ string) (engine.Conn, error) {
+	return fakeConn{w, r.VM.ID}, nil
+}
+
+func (w *world) Intend(m MachineRecord) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.made = append(w.made, m)
+	w.state[m.VM] = "intended"
+	return nil
+}
+
+func (w *world) Settle(name, state string, _ time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range w.made {
+		if m.Name == name {
+			w.state[m.VM] = state
+		}
+	}
+	return nil
+}
+
+type fakeConn struct {
+	w  *world
+	vm string
+}
+
+func (c fakeConn) String() string { return "fake" }
+func (c fakeConn) Close() error   { return nil }
+func (c fakeConn) Exec(_ context.Context, cmd engine.Cmd) (engine.Output, error) {
+	if cmd.Script == "sync" {
+		return engine.Output{}, c.w.note(c.vm, "sync")
+	}
+	return engine.Output{}, nil
+}
+func (c fakeConn) Upload(context.Context, string, fs.FileMode, io.Reader) error {
+	return errors.New("not expected")
+}
+func (c fakeConn) Download(context.Context, string, io.Writer) error {
+	return errors.New("not expected")
+}
+func (c fakeConn) Dial(context.Context, string, string) (net.Conn, error) {
+	return nil, errors.New("not expected")
+}
+
+type fakeHost struct {
+	engine.Host
+	w *world
+}
+
+func (h fakeHost) Name() string      { return "hv" }
+func (h fakeHost) Conn() engine.Conn { return fakeConn{h.w, ""} }
+func (h fakeHost) Define(_ context.Context, s engine.MachineSpec) (engine.Machine, error) {
+	return &fakeMachine{w: h.w, vm: s.VM.ID, name: s.Name, owner: s.Owner}, nil
+}
+func (h fakeHost) Machines(context.Context) ([]engine.Machine, error) { return nil, nil }
+
+type fakeMachine struct {
+	w        *world
+	vm, name string
+	owner    engine.Owner
+}
+
+func (m *fakeMachine) Name() string                   { return m.name }
+func (m *fakeMachine) Owner() engine.Owner            { return m.owner }
+func (m *fakeMachine) Start(context.Context) error    { return m.w.note(m.vm, "start") }
+func (m *fakeMachine) Shutdown(context.Context) error { return m.w.note(m.vm, "shutdown") }
+func (m *fakeMachine) PowerOff(context.Context) error { return m.w.note(m.vm, "power off") }
+func (m *fakeMachine) State(context.Context) (engine.PowerState, error) {
+	return engine.Running, nil
+}
+func (m *fakeMachine) SSH(context.Context) (string, error) { return "127.0.0.1:22", nil }
+func (m *fakeMachine) ConsoleLog() string                  { return "/console.log" }
+func (m *fakeMachine) SetOwner(_ context.Context, o engine.Owner) error {
+	m.owner = o
+	return nil
+}
+func (m *fakeMachine) Remove(context.Context) error { return m.w.note(m.vm, "remove") }
+func (m *fakeMachine) Snapshot(context.Context, []string, bool) error {
+	return m.w.note(m.vm, "freeze")
+}
+
+type fakeLayers struct {
+	engine.Layers
+	w *world
+}
+
+func (l fakeLayers) Base(_ context.Context, p engine.Preparation) (engine.Layer, error) {
+	return engine.Layer{Key: "base-" + p.VM.ID, Name: "base"}, l.w.note(p.VM.ID, "base")
+}
+func (l fakeLayers) Find(_ context.Context, key string) (engine.Layer, error) {
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
+	if layer, ok := l.w.layers[key]; ok {
+		return layer, nil
+	}
+	return engine.Layer{}, fmt.Errorf("layer: %w", engine.ErrNotExist)
+}
+func (l fakeLayers) Overlay(_ context.Context, layer engine.Layer, dir string) ([]engine.MachineDisk, error) {
+	id := layer.VM
+	if id == "" {
+		id = strings.TrimPrefix(layer.Key, "base-")
+	}
+	return []engine.MachineDisk{{Path: dir + "/disk0.qcow2"}}, l.w.note(id, "overlay "+layer.Name)
+}
+func (l fakeLayers) Freeze(_ context.Context, s engine.FreezeSpec) (engine.Layer, error) {
+	layer := engine.Layer{Key: s.Key, Name: s.Name, Parent: s.Parent.Key, VM: s.VM}
+	if err := l.w.note(s.VM, "layer "+s.Name); err != nil {
+		return engine.Layer{}, err
+	}
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
+	l.w.layers[s.Key] = layer
+	return layer, nil
+}
+
+// go runs VMs named ids on two CPUs and returns the state.
+func (w *world) run(t *testing.T, change func(*Config), ids ...string) map[string]engine.VMState {
+	t.Helper()
+	c := Config{
+		Run:      "r1",
+		Hosts:    []dispatch.Host{{Name: "hv", VCPUs: 2, Caps: engine.Capabilities{Guests: map[string]engine.GuestSupport{"x86_64": {Emulator: "q", KVM: true}}}}},
+		Backends: map[string]Backend{"hv": {fakeHost{w: w}, fakeLayers{w: w}, "/farm"}},
+		Place:    func(_ context.Context, vm inventory.VM, _ string) (inventory.VM, error) { return vm, nil },
+		Prepare:  func(vm inventory.VM) (engine.Preparation, error) { return engine.Preparation{VM: vm}, nil },
+		Settings: func(inventory.VM) (Settings, error) {
+			return Settings{Project: "vde", Revision: "0", Cache: true}, nil
+		},
+		Plan: func(q PlanQuery) []engine.Step {
+			return phases.Plan(phases.Query(q))
+		},
+		Tasks: w, Guest: w, Journal: w, Bus: NewBus("r1", &Mask{}), Dir: t.TempDir(), Keep: KeepNever,
+	}
+	for _, id := range ids {
+		c.VMs = append(c.VMs, inventory.VM{ID: id, Arch: "x86_64", Def: inventory.Definition{VCPUs: 1}})
+	}
+	if change != nil {
+		change(&c)
+	}
+	ctx := context.Background()
+	Run(ctx, ctx, c)
+	out := map[string]engine.VMState{}
+	c.Bus.State(func(s *engine.State) {
+		for id, vm := range s.VMs {
+			out[id] = *vm
+		}
+	})
+	return out
+}
+
+func TestRunMakesLayersFirstAndUsesThemThen(t *testing.T) {
+	w := newWorld()
+	w.run(t, nil, "a")
+	want := "base, overlay base, start, sync, freeze, layer clean, dependencies, init, sync, freeze, layer vde.0.init, main, terminate, shutdown, remove"
+	if got := w.trace("a"); got != want {
+		t.Errorf("first run:\n got %s\nwant %s", got, want)
+	}
+	w.traces = map[string][]string{}
+	if got := w.run(t, nil, "a")["a"].Status; got != engine.OK {
+		t.Errorf("second run: %s", got)
+	}
+	want = "base, overlay vde.0.init, start, main, terminate, shutdown, remove"
+	if got := w.trace("a"); got != want {
+		t.Errorf("second run:\n got %s\nwant %s", got, want)
+	}
+}
+
+func TestRunOfOneVMDoesNotStopTheOthers(t *testing.T) {
+	for _, parallel := range []int{1, 3} {
+		w := newWorld()
+		w.fail["b main"] = engine.Blamef(engine.TestFault, "make: *** [all] Error 2")
+		got := w.run(t, func(c *Config) { c.Parallel = parallel }, "a", "b", "c")
+		for id, want := range map[string]engine.Status{"a": engine.OK, "b": engine.Failed, "c": engine.OK} {
+			if got[id].Status != want {
+				t.Errorf("%d at once: %s is %s, want %s", parallel, id, got[id].Status, want)
+			}
+			if !strings.HasSuffix(w.trace(id), "main, terminate, shutdown, remove") {
+				t.Errorf("%d at once: %s did not end in order: %s", parallel, id, w.trace(id))
+			}
+			if w.state[id] != "gone" {
+				t.Errorf("%d at once: the journal says %s is %s", parallel, id, w.state[id])
+			}
+		}
+	}
+}
+
+func TestRunWithoutDependenciesMakesNoInitLayer(t *testing.T) {
+	w := newWorld()
+	w.fail["a dependencies"] = engine.Blamef(engine.TestFault, "no such package")
+	w.run(t, nil, "a")
+	want := "base, overlay base, start, sync, freeze, layer clean, dependencies, terminate, shutdown, remove"
+	if got := w.trace("a"); got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
+
+func TestRunGoesOnWhereALayerCannotBeMade(t *testing.T) {
+	w := newWorld()
+	w.fail["a layer vde.0.init"] = errors.New("no space left")
+	got := w.run(t, nil, "a")["a"]
+	if got.Status != engine.OK || !strings.Contains(w.trace("a"), "main, terminate") {
+		t.Errorf("%s: %s", got.Status, w.trace("a"))
+	}
+}
+
+func TestRunFallsBackWhereALayerCannotBeRestored(t *testing.T) {
+	w := newWorld()
+	w.run(t, nil, "a")
+	w.traces = map[string][]string{}
+	w.fail["a overlay vde.0.init"] = errors.New("damaged")
+	if got := w.run(t, nil, "a")["a"]; got.Status != engine.OK {
+		t.Errorf("%s: %s", got.Status, got.Why)
+	}
+	want := "base, overlay vde.0.init, overlay clean, start, dependencies, init, sync, freeze, layer vde.0.init, main, terminate, shutdown, remove"
+	if got := w.trace("a"); got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
+
+func TestRunSwitchesOffAGuestThatWillNot(t *testing.T) {
+	w := newWorld()
+	w.fail["a shutdown"] = errors.New("no answer")
+	w.run(t, nil, "a")
+	if got := w.trace("a"); !strings.HasSuffix(got, "shutdown, power off, remove") {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestRunKeepsAMachineThatFailed(t *testing.T) {
+	w := newWorld()
+	w.fail["b main"] = engine.Blamef(engine.TestFault, "failed")
+	w.run(t, func(c *Config) { c.Keep, c.KeepFor = KeepOnFailure, time.Minute }, "a", "b")
+	if w.state["a"] != "gone" || w.state["b"] != "kept" {
+		t.Errorf("a is %s, b is %s", w.state["a"], w.state["b"])
+	}
+	if got := w.trace("b"); !strings.HasSuffix(got, "main, terminate") {
+		t.Errorf("a kept machine was ended: %s", got)
+	}
+}
+
+func TestRunInterruptedStillTerminates(t *testing.T) {
+	w := newWorld()
+	ctx, cancel := context.WithCancel(context.Background())
+	var status engine.Status
+	w.run(t, func(c *Config) {
+		tasks := c.Tasks
+		c.Tasks = interrupting{tasks, cancel}
+		c.Parallel = 1
+		bus := c.Bus
+		Run(ctx, context.Background(), *c)
+		bus.State(func(s *engine.State) { status = s.Status })
+		c.VMs = nil
+	}, "a", "b")
+	if status != engine.Interrupted {
+		t.Errorf("the run is %s", status)
+	}
+	if got := w.trace("a"); !strings.HasSuffix(got, "terminate, shutdown, remove") || strings.Contains(got, "main") {
+		t.Errorf("a: %s", got)
+	}
+	if got := w.trace("b"); got != "" {
+		t.Errorf("b was started: %s", got)
+	}
+}
+
+// interrupting cancels the run in the init phase.
+type interrupting struct {
+	engine.Tasks
+	cancel func()
+}
+
+func (i interrupting) Run(ctx context.Context, r *engine.Run, phase, file string) error {
+	if phase == "init" {
+		i.cancel()
+		return ctx.Err()
+	}
+	return i.Tasks.Run(ctx, r, phase, file)
+}
+
+func TestMaskHidesSecretsEverywhere(t *testing.T) {
+	m := &Mask{}
+	m.Add("hunter22", "hunter2", "abc")
+	if got := m.Text("su: hunter22 hunter2 abc"); got != "su: ******** ******** abc" {
+		t.Errorf("got %q", got)
+	}
+}
