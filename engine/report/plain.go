@@ -47,9 +47,18 @@ func (p *Plain) Event(e engine.Event, s *engine.State) error {
 	case engine.Warning:
 		p.line(e, "warning: "+e.Text)
 	case engine.VMEnded:
-		p.line(e, fmt.Sprintf("%s after %s", verdict(e.Status), elapsed(e)))
+		p.vmEnded(e, s)
 	}
 	return p.p.err
+}
+
+// vmEnded gives the reason too where no phase has told it.
+func (p *Plain) vmEnded(e engine.Event, s *engine.State) {
+	if vm := s.VMs[e.VM]; e.Text != "" && (vm == nil || len(vm.Phases) == 0) {
+		p.line(e, fmt.Sprintf("%s: %s", verdict(e.Status), e.Text))
+		return
+	}
+	p.line(e, fmt.Sprintf("%s after %s", verdict(e.Status), elapsed(e)))
 }
 
 func (p *Plain) phaseEnded(e engine.Event) {
