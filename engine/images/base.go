@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 
 	"farm/engine"
 	"farm/inventory"
@@ -139,6 +140,10 @@ mv -T -- "$1" "$2" && { chmod -R u+rwX "$2"; rm -rf -- "$2"; }`, s.layerDir(key)
 func (s *Store) locate(ctx context.Context, p engine.Preparation, key, dir, name string) (final string, now seen, err error) {
 	candidates := []string{s.fromPool(p, name)}
 	finals := []string{candidates[0]}
+	// An absolute name in the pool means the file that a callback installs there, too.
+	if rel, ok := strings.CutPrefix(candidates[0], s.pool(p)+"/"); ok {
+		name = rel
+	}
 	if !path.IsAbs(name) {
 		name = path.Join("/", name)
 		candidates = append([]string{path.Join(dir, name)}, candidates...)

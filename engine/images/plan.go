@@ -182,6 +182,11 @@ func (s *Store) fromPool(p engine.Preparation, name string) string {
 	if path.IsAbs(name) {
 		return path.Clean(name)
 	}
+	return path.Join(s.pool(p), path.Join("/", name))
+}
+
+// pool is the user's own pool folder on the host.
+func (s *Store) pool(p engine.Preparation) string {
 	pool := p.VM.Def.Metadata.PoolDir
 	if rest, ok := strings.CutPrefix(pool, "~"); ok && (rest == "" || rest[0] == '/') {
 		pool = s.home + rest
@@ -189,7 +194,7 @@ func (s *Store) fromPool(p engine.Preparation, name string) string {
 	if pool == "" {
 		pool = path.Join(s.home, ".local/share/libvirt/images")
 	}
-	return path.Join(pool, path.Join("/", name))
+	return path.Clean(pool)
 }
 
 // input adds one input; short ones are kept as text for `farm cache why`.

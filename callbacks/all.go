@@ -1,0 +1,20 @@
+// Package callbacks holds the built-in steps that prepare VM images on a host, one
+// file each.
+package callbacks
+
+import "farm/engine"
+
+// All lists the built-in callbacks. The aliases are the paths that inventories of
+// Ansible roles use for the same steps.
+func All() []engine.CallbackDef {
+	return []engine.CallbackDef{
+		def("fetch", "yaml", newFetch),
+		def("copy", "yaml", newCopy),
+		def("install_to_libvirt", "yaml", newInstall),
+		def("bootstrap", "yaml", newBootstrap),
+	}
+}
+
+func def(name, ext string, make func() engine.Callback) engine.CallbackDef {
+	return engine.CallbackDef{Name: name, Aliases: []string{"callbacks/sources/" + name + "." + ext}, New: make}
+}

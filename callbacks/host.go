@@ -1,0 +1,135 @@
+package callbacks
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"farm/engine"
+)
+
+// The deadlines of commands on the host: those that touch names, and those that move
+// a whole disk.
+const (
+	shortly = 2 * time.Minute
+	atLast  = 2 * time.Hour
+)
+
+// sh runs a script of ours on the host in the work folder; args are its positional
+// parameters and are never parsed as text. It returns standard output.
+func sh(ctx context.Context, im *engine.Image, limit time.Duration, script string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	dir := im.TmpDir
+	if dir == "" {
+		dir = "/"
+	}
+	out, err := im.Conn.Exec(ctx, engine.Cmd{
+		Argv: append([]string{"/bin/sh", "-c", script, "farm"}, args...),
+		Dir:  dir, Env: map[string]string{"LC_ALL": "C"},
+	})
+	if err != nil {
+		return "", because(err, out.Stderr)
+	}
+	return string(out.Stdout), nil
+}
+
+// because puts the last line that a command wrote before its error.
+func because(err error, stderr []byte) error {
+	var exit *engine.ExitError
+	text := bytes.TrimSpace(stderr)
+	if i := bytes.LastIndexByte(text, '\n'); i >= 0 {
+		text = text[i+1:]
+	}
+	if !errors.As(err, &exit) || len(text) == 0 {
+		return err
+	}
+	const most = 500
+	return fmt.Errorf("%s: %w", strings.ToValidUTF8(string(text[:min(len(text), most)]), "?"), err)
+}
+
+// under returns the part of name below the folder dir, if it is there.
+func under(dir, name string) (string, bool) {
+	if dir == "" {
+		return "", false
+	}
+	rel, ok := strings.CutPrefix(path.Clean(name), path.Clean(dir)+"/")
+	return rel, ok
+}
+
+// place is where a callback writes a file that its argument names: below the work
+// folder, which stands for the definition's tmp_dir. Names cannot lead out of it.
+func place(im *engine.Image, name string) (string, error) {
+	if rel, ok := under(im.VM.Def.Metadata.TmpDir, name); ok && path.IsAbs(name) {
+		name = rel
+	}
+	if rel, ok := under(im.TmpDir, name); ok {
+		name = rel
+	}
+	if path.IsAbs(name) {
+		return "", engine.Blamef(engine.UserFault, "%q is outside of the work folder; use a relative path", name)
+	}
+	inner := path.Join("/", name)
+	if inner == "/" {
+		return "", engine.Blamef(engine.UserFault, "%q names no file", name)
+	}
+	return path.Join(im.TmpDir, inner), nil
+}
+
+// existing finds a file that an argument names: in the work folder, in the
+// definition's real tmp_dir, then where an absolute path says.
+func existing(ctx context.Context, im *engine.Image, name string) (string, error) {
+	if name == "" {
+		return "", engine.Blamef(engine.UserFault, "`src` is missing")
+	}
+	places := real(im, name)
+	if p, err := place(im, name); err == nil {
+		places = append([]string{p}, places...)
+	}
+	file, err := firstFile(ctx, im, places)
+	if err == nil && file == "" {
+		err = fmt.Errorf("%q is not on %s: looked at %s: %w", name, im.Conn, strings.Join(places, ", "), engine.ErrNotExist)
+	}
+	return file, err
+}
+
+// real is where a name leads that no callback has written.
+func real(im *engine.Image, name string) []string {
+	if path.IsAbs(name) {
+		return []string{path.Clean(name)}
+	}
+	if tmp := im.VM.Def.Metadata.TmpDir; path.IsAbs(tmp) {
+		return []string{path.Join(tmp, path.Join("/", name))}
+	}
+	return nil
+}
+
+// firstFile is the first of places that is a file on the host; "" if none is.
+func firstFile(ctx context.Context, im *engine.Image, places []string) (string, error) {
+	out, err := sh(ctx, im, shortly, `i=0; for f; do [ -f "$f" ] && { echo $i; exit; }; i=$((i+1)); done`, places...)
+	if err != nil || out == "" {
+		return "", err
+	}
+	i, err := strconv.Atoi(strings.TrimSpace(out))
+	if err != nil || i < 0 || i >= len(places) {
+		return "", fmt.Errorf("asked which of %d files is there, got %q", len(places), out)
+	}
+	return places[i], nil
+}
+
+// fill copies the file from to the new file to, both on the host.
+func fill(ctx context.Context, im *engine.Image, from, to string) error {
+	_, err := sh(ctx, im, atLast, `mkdir -p -- "${2%/*}" && rm -f -- "$2" && cp --reflink=auto -- "$1" "$2" && chmod 0644 -- "$2"`, from, to)
+	return err
+}
+
+func emit(im *engine.Image, kind engine.Kind, format string, args ...any) {
+	if im.Emit != nil {
+		im.Emit(engine.Event{Kind: kind, VM: im.VM.ID, Text: fmt.Sprintf(format, args...)})
+	}
+}
