@@ -110,9 +110,9 @@ type Machine interface {
 }
 
 // Snapshotter is a machine whose disks can be frozen while it runs: each writable disk
-// goes on in a new file of the given path, in the order of MachineSpec.Disks without
-// the read-only ones, and its old file is written no more. All disks or none. With
-// quiesce the guest's agent freezes the filesystems meanwhile, if it answers.
+// goes on in a file of next that is there already and stands on it, and its old file is
+// written no more. All disks or none. next is in the order of MachineSpec.Disks.
+// With quiesce the guest's agent freezes the filesystems meanwhile, if it answers.
 type Snapshotter interface {
-	Snapshot(ctx context.Context, overlays []string, quiesce bool) error
+	Snapshot(ctx context.Context, next []MachineDisk, quiesce bool) error
 }

@@ -15,8 +15,11 @@ type Layers interface {
 	Find(ctx context.Context, key string) (Layer, error)
 	// Overlay makes throw-away disks over l in dir and returns them in l's order.
 	Overlay(ctx context.Context, l Layer, dir string) ([]MachineDisk, error)
-	// Freeze turns the overlays of a machine that is off into a layer named name, with
-	// parent's layers below; atomically: there is a whole layer or none.
+	// Continue makes the files in dir in which the writable disks of a running machine go
+	// on once Freeze makes them the layer key; they stand on that layer's files.
+	Continue(ctx context.Context, key string, disks []MachineDisk, dir string) ([]MachineDisk, error)
+	// Freeze turns disks that nothing writes any more into a layer, with the parent's
+	// layers below; atomically: there is a whole layer or none.
 	Freeze(ctx context.Context, m FreezeSpec) (Layer, error)
 	// List lists layers, oldest first.
 	List(ctx context.Context) ([]Layer, error)

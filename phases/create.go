@@ -27,8 +27,11 @@ func (p create) Run(ctx context.Context, r *engine.Run) error {
 		return engine.Skip("this kind of hypervisor cannot freeze the disks of a running machine")
 	}
 	frozen := r.Disks
-	next, overlays := successors(r, strings.ReplaceAll(p.name, " ", "-"))
-	if err := snap.Snapshot(ctx, overlays, true); err != nil {
+	next, err := r.Layers.Continue(ctx, state.Key, frozen, r.HostDir)
+	if err != nil {
+		return fmt.Errorf("layer %q: %w", state.Name, err)
+	}
+	if err := snap.Snapshot(ctx, next, true); err != nil {
 		return fmt.Errorf("layer %q: %w", state.Name, err)
 	}
 	r.Disks = next
@@ -41,18 +44,6 @@ func (p create) Run(ctx context.Context, r *engine.Run) error {
 	}
 	r.Layer = layer
 	return nil
-}
-
-// successors names the files in which the writable disks go on.
-func successors(r *engine.Run, tag string) (next []engine.MachineDisk, overlays []string) {
-	for i, d := range r.Disks {
-		if !d.ReadOnly {
-			d.Path = path.Join(r.HostDir, fmt.Sprintf("disk%d-after-%s.qcow2", i, tag))
-			overlays = append(overlays, d.Path)
-		}
-		next = append(next, d)
-	}
-	return next, overlays
 }
 
 // nvram is the machine's own UEFI variables, which belong to its state.

@@ -70,7 +70,7 @@ while [ $# -gt 0 ]; do
 	shift 2
 done`
 
-// Freeze turns the overlays of a machine that is off into a layer. The overlays are gone
+// Freeze turns overlays that nothing writes any more into a layer. The overlays are gone
 // afterwards; after an error they are as they were. A layer with the key that is there
 // already is returned, and the overlays stay.
 func (s *Store) Freeze(ctx context.Context, m engine.FreezeSpec) (engine.Layer, error) {

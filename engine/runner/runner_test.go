@@ -137,7 +137,7 @@ func (m *fakeMachine) SetOwner(_ context.Context, o engine.Owner) error {
 	return nil
 }
 func (m *fakeMachine) Remove(context.Context) error { return m.w.note(m.vm, "remove") }
-func (m *fakeMachine) Snapshot(context.Context, []string, bool) error {
+func (m *fakeMachine) Snapshot(context.Context, []engine.MachineDisk, bool) error {
 	return m.w.note(m.vm, "freeze")
 }
 
@@ -163,6 +163,9 @@ func (l fakeLayers) Overlay(_ context.Context, layer engine.Layer, dir string) (
 		id = strings.TrimPrefix(layer.Key, "base-")
 	}
 	return []engine.MachineDisk{{Path: dir + "/disk0.qcow2"}}, l.w.note(id, "overlay "+layer.Name)
+}
+func (l fakeLayers) Continue(_ context.Context, _ string, disks []engine.MachineDisk, _ string) ([]engine.MachineDisk, error) {
+	return disks, nil
 }
 func (l fakeLayers) Freeze(_ context.Context, s engine.FreezeSpec) (engine.Layer, error) {
 	layer := engine.Layer{Key: s.Key, Name: s.Name, Parent: s.Parent.Key, VM: s.VM}
