@@ -4,8 +4,11 @@ package inventory
 
 import (
 	"context"
+	"path/filepath"
+	"sync"
 
 	"farm/inventory/expr"
+	"farm/inventory/source"
 	"farm/inventory/value"
 )
 
@@ -16,7 +19,23 @@ type Options struct {
 }
 
 // Inventory is a read inventory. Its methods are safe for concurrent use.
-type Inventory struct{}
+type Inventory struct {
+	path, dir string // absolute
+	engine    *expr.Engine
+	graph     *graph
+	vars      *varFiles
+	extra     *value.Dict
+	inline    map[string]*definition // "platforms/NAME"
+
+	mu       sync.Mutex
+	found    map[string]*definition // as inline, what lookup found
+	scopes   map[string]*expr.Vars  // by host name
+	shared   map[string]*value.Dict // variables by the groups that they come from
+	expanded map[string]*expanded   // by VM id
+	byName   map[string]*expanded   // by VM name
+	order    []*expanded
+	groups   *value.Dict // the variable `groups`; nil = to be made
+}
 
 // Hypervisor is how one host that runs VMs is reached and what it may carry, evaluated.
 type Hypervisor struct {
@@ -59,35 +78,25 @@ type ExpandOptions struct {
 	Limit string                        // host pattern over VM ids, names, groups; "" = all
 }
 
-// Load reads an inventory with its group_vars and host_vars.
-func Load(path string, o Options) (*Inventory, error) { panic("inventory: in the making") }
-
-// Expand lists the VMs that the inventory asks for: every host's list first, then
-// platforms x targets, platform-major.
-func (inv *Inventory) Expand(ctx context.Context, o ExpandOptions) ([]VM, error) {
-	panic("inventory: in the making")
-}
-
-// Place evaluates vm's definition anew for the host that it was placed on.
-func (inv *Inventory) Place(ctx context.Context, vm VM, host string, o ExpandOptions) (VM, error) {
-	panic("inventory: in the making")
-}
-
-// Hypervisors lists the hosts that run VMs; localhost where there is no such group.
-func (inv *Inventory) Hypervisors() ([]Hypervisor, error) { panic("inventory: in the making") }
-
-// Hosts lists the hosts that an Ansible host pattern selects, in inventory order.
-func (inv *Inventory) Hosts(pattern string) ([]string, error) { panic("inventory: in the making") }
-
-// HostVars is what a host sees: its groups' and its own variables by precedence, `-e`
-// over all, and the magic variables (inventory_hostname, group_names, groups, hostvars, ...).
-func (inv *Inventory) HostVars(host string) *expr.Vars { panic("inventory: in the making") }
-
-// VMVars is HostVars for a VM: group variables of vms, its name, platform and target, add_host's and its own.
-func (inv *Inventory) VMVars(vm VM) *expr.Vars { panic("inventory: in the making") }
-
 // Dir is the folder of the inventory file: relative paths in it start here.
-func (inv *Inventory) Dir() string { panic("inventory: in the making") }
+func (inv *Inventory) Dir() string { return inv.dir }
 
 // Engine is the expression engine that the inventory's values are evaluated with.
-func (inv *Inventory) Engine() *expr.Engine { panic("inventory: in the making") }
+func (inv *Inventory) Engine() *expr.Engine { return inv.engine }
+
+func (inv *Inventory) reset() {
+	inv.inline = map[string]*definition{}
+	inv.found = map[string]*definition{}
+	inv.scopes = map[string]*expr.Vars{}
+	inv.shared = map[string]*value.Dict{}
+	inv.expanded = map[string]*expanded{}
+	inv.byName = map[string]*expanded{}
+}
+
+// readFile reads a file for lookups; relative names start at the inventory's folder.
+func (inv *Inventory) readFile(name string) ([]byte, error) {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(inv.dir, name)
+	}
+	return source.ReadText(name)
+}

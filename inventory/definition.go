@@ -1,0 +1,301 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"farm/inventory/catalog"
+	"farm/inventory/expr"
+	"farm/inventory/source"
+	"farm/inventory/value"
+	"gopkg.in/yaml.v3"
+)
+
+// definition is one target or platform as it was found.
+type definition struct {
+	kind, name string // "platforms", "debian_12"
+	where      int    // which of the places: a definition extends its own name from a later one
+	path       string // the file, or where it stands in the inventory
+	pos        source.Pos
+	native     *value.Dict // nil for a file of tasks
+	base       *definition // what it extends
+
+	// chain is filled by prepare: the definition's own keys with all that it extends,
+	// edits done, not evaluated; nil if the bottom is a file of tasks.
+	chain *value.Dict
+	vars  *value.Dict // of the whole chain
+	fixed bool        // chain holds no template
+}
+
+// The places where definitions are looked for, in order.
+const (
+	inlinePlace = iota
+	folderPlace
+	catalogPlace
+	noPlace
+)
+
+// definitionDir is the folder of definitions that a host's variables name.
+func (inv *Inventory) definitionDir(scope *expr.Vars) (string, error) {
+	dir := "setup_vm"
+	v, ok, err := scope.Get("parse_lookup_dir_path")
+	if err != nil {
+		return "", err
+	}
+	if ok && v != nil {
+		text, isText := v.(string)
+		if !isText {
+			return "", fmt.Errorf("parse_lookup_dir_path is %s, not text", value.Kind(v))
+		}
+		dir = expandHome(text)
+	}
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(inv.dir, dir)
+	}
+	return dir, nil
+}
+
+// lookup finds a definition in the inventory, in dir, in the catalogue.
+func (inv *Inventory) lookup(kind, name, dir string, pos source.Pos) (*definition, error) {
+	key := dir + "\x00" + kind + "/" + name
+	inv.mu.Lock()
+	have := inv.found[key]
+	inv.mu.Unlock()
+	if have != nil {
+		return have, nil
+	}
+	def, err := inv.resolve(kind, name, dir, inlinePlace, pos, nil)
+	if err != nil {
+		return nil, err
+	}
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	inv.found[key] = def
+	return def, nil
+}
+
+// resolve finds a definition at the place from or later, with all that it extends.
+// above are the definitions that led here.
+func (inv *Inventory) resolve(kind, name, dir string, from int, pos source.Pos, above []*definition) (*definition, error) {
+	def, err := inv.find(kind, name, dir, from, pos)
+	if err != nil {
+		return nil, err
+	}
+	for _, up := range above {
+		if up.path == def.path && up.where == def.where {
+			return nil, source.Errorf(pos, "%s %q extends itself", kind[:len(kind)-1], name)
+		}
+	}
+	if def.native == nil {
+		return def, nil
+	}
+	if v, ok := def.native.Get("extends"); ok {
+		parent, isText := v.(string)
+		at := def.native.KeyPos("extends")
+		if !isText || parent == "" {
+			return nil, source.Errorf(at, "extends is %s, not the name of a %s", value.Kind(v), kind[:len(kind)-1])
+		}
+		start := inlinePlace
+		if parent == name {
+			start = def.where + 1
+		}
+		base, err := inv.resolve(kind, parent, dir, start, at, append(above, def))
+		if err != nil {
+			return nil, err
+		}
+		def.base = base
+	}
+	return def, def.prepare()
+}
+
+func (inv *Inventory) find(kind, name, dir string, from int, pos source.Pos) (*definition, error) {
+	if from <= inlinePlace {
+		if def := inv.inline[kind+"/"+name]; def != nil {
+			fresh := *def
+			return &fresh, nil
+		}
+	}
+	if !safeName(name) {
+		return nil, source.Errorf(pos, "%q is no name of a %s", name, kind[:len(kind)-1])
+	}
+	if from <= folderPlace {
+		for _, base := range []string{name, "default"} {
+			for _, ext := range []string{".yaml", ".yml"} {
+				file, err := source.ReadFile(filepath.Join(dir, kind, base+ext))
+				if errors.Is(err, fs.ErrNotExist) {
+					continue
+				}
+				if err != nil {
+					return nil, err
+				}
+				return fromFile(kind, name, folderPlace, file)
+			}
+			if _, ok := catalog.Read(kind, name); ok && base == name {
+				break // the catalogue's own comes before the folder's default
+			}
+		}
+	}
+	if from <= catalogPlace {
+		if text, ok := catalog.Read(kind, name); ok {
+			file, err := source.Parse("catalog:"+path.Join(kind, name), text)
+			if err != nil {
+				return nil, err
+			}
+			return fromFile(kind, name, catalogPlace, file)
+		}
+	}
+	return nil, inv.unknown(kind, name, dir, pos)
+}
+
+// safeName keeps a name from leaving its folder.
+func safeName(name string) bool {
+	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, "/\x00")
+}
+
+func fromFile(kind, name string, where int, f *source.File) (*definition, error) {
+	def := &definition{kind: kind, name: name, where: where, path: f.Path, pos: source.Pos{File: f.Path, Line: 1, Col: 1}}
+	if f.Root == nil {
+		return nil, source.Errorf(def.pos, "the definition of %q is empty", name)
+	}
+	switch f.Root.Kind {
+	case yaml.SequenceNode:
+		return def, nil
+	case yaml.MappingNode:
+		d, err := toDict(f)
+		def.native = d
+		return def, err
+	}
+	return nil, source.Errorf(f.Pos(f.Root), "a definition is a mapping, or a list of tasks")
+}
+
+func (inv *Inventory) unknown(kind, name, dir string, pos source.Pos) error {
+	one := kind[:len(kind)-1]
+	known := append([]string(nil), catalog.Names(kind)...)
+	for key := range inv.inline {
+		if n, ok := strings.CutPrefix(key, kind+"/"); ok {
+			known = append(known, n)
+		}
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, kind, "*.y*ml"))
+	for _, f := range files {
+		known = append(known, strings.TrimSuffix(filepath.Base(f), filepath.Ext(f)))
+	}
+	hint := source.DidYouMean(name, known)
+	if hint == "" {
+		hint = "`farm catalog list` shows those built in"
+	}
+	return &source.Error{Pos: pos, Hint: hint,
+		What: fmt.Sprintf("unknown %s %q: not in the inventory's %s, not %s.yaml or .yml in %s, not in the catalogue", one, name, kind, name, filepath.Join(dir, kind))}
+}
+
+// prepare merges a native definition with what it extends.
+func (def *definition) prepare() error {
+	own := def.native.Copy()
+	own.Delete("extends")
+	var errs []error
+	errs = append(errs, checkKeys(own))
+	def.vars = value.NewDict()
+	if def.base != nil && def.base.vars != nil {
+		def.vars = def.base.vars.Copy()
+	}
+	if v, ok := own.Get("vars"); ok {
+		d, isDict := v.(*value.Dict)
+		if v != nil && !isDict {
+			errs = append(errs, source.Errorf(own.KeyPos("vars"), "vars is %s, not a mapping", value.Kind(v)))
+		}
+		lay(def.vars, d)
+		own.Delete("vars")
+	}
+	if err := source.Join(errs...); err != nil {
+		return err
+	}
+	if def.base != nil && def.base.chain == nil {
+		return nil // the bottom's tasks run first; edits are done on what they leave
+	}
+	var base *value.Dict
+	if def.base != nil {
+		base = def.base.chain
+	}
+	chain, err := edit(base, own)
+	def.chain = chain
+	def.fixed = isStatic(chain)
+	return err
+}
+
+// checkKeys refuses keys that are nearly one that farm knows; others are for the
+// user's own templates and callbacks.
+func checkKeys(d *value.Dict) error {
+	known := append([]string{"extends", "vars", "insert", "sources"}, definitionKeys()...)
+	var errs []error
+	for key := range d.All() {
+		name, ok := key.(string)
+		if !ok || contains(known, strings.TrimSuffix(name, "+")) {
+			continue
+		}
+		if source.Nearest(name, known) != "" {
+			errs = append(errs, value.UnknownKey(d, name, known))
+		}
+	}
+	return source.Join(errs...)
+}
+
+// evaluate runs a definition with the variables of scope and, as `vm`, what was merged
+// so far, and returns it merged over that. hosts takes what its tasks added with add_host.
+func (b *builder) evaluate(ctx context.Context, def *definition, so *value.Dict, hosts map[string]*value.Dict) (*value.Dict, error) {
+	if def.fixed {
+		return value.Merge(so, def.chain), nil
+	}
+	if def.chain != nil {
+		v, err := b.scope(def.vars, so).Eval(def.chain)
+		if err != nil {
+			return nil, err
+		}
+		d, ok := v.(*value.Dict)
+		if !ok {
+			return nil, source.Errorf(def.pos, "the definition gives %s, not a mapping", value.Kind(v))
+		}
+		return value.Merge(so, d), nil
+	}
+	return b.evaluateTasks(ctx, def, def.vars, so, hosts)
+}
+
+// evaluateTasks runs the file of tasks at the bottom of def, then lays the native
+// definitions that extend it over what it set.
+func (b *builder) evaluateTasks(ctx context.Context, def *definition, vars, so *value.Dict, hosts map[string]*value.Dict) (*value.Dict, error) {
+	if def.native != nil {
+		vm, err := b.evaluateTasks(ctx, def.base, vars, so, hosts)
+		if err != nil {
+			return nil, err
+		}
+		own := def.native.Copy()
+		own.Delete("extends")
+		own.Delete("vars")
+		v, err := b.scope(vars, vm).Eval(own)
+		if err != nil {
+			return nil, err
+		}
+		d, _ := v.(*value.Dict)
+		return edit(vm, d)
+	}
+	if b.run == nil {
+		return nil, &source.Error{Pos: def.pos, What: fmt.Sprintf("%s %q is a list of tasks, which cannot run here", def.kind[:len(def.kind)-1], def.name)}
+	}
+	got, err := b.run(ctx, DefinitionRequest{Path: def.path, Host: b.host, Vars: b.scope(vars, so)})
+	if err != nil {
+		return nil, err
+	}
+	for name, vars := range got.Hosts {
+		hosts[name] = mergeNil(hosts[name], vars)
+	}
+	v, _ := got.Facts.Get("vm")
+	d, ok := v.(*value.Dict)
+	if !ok {
+		return nil, &source.Error{Pos: def.pos, What: fmt.Sprintf("the tasks leave %s as the fact vm, not a mapping", value.Kind(v)), Hint: "set_fact: {vm: {...}}"}
+	}
+	return value.Merge(so, d), nil
+}

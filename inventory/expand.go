@@ -1,0 +1,363 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+
+	"farm/inventory/expr"
+	"farm/inventory/source"
+	"farm/inventory/value"
+)
+
+// expanded is what a VM was made from, so that Place can make it anew.
+type expanded struct {
+	vm     VM
+	wish   *wish
+	number int         // from 1 with count, else 0
+	added  *value.Dict // variables by add_host
+	suffix string      // "@host" where several hypervisors want the same pair
+}
+
+// Expand lists the VMs that the inventory asks for: every host's list first, then
+// platforms x targets, platform-major. It may be empty. The error holds every fault found.
+func (inv *Inventory) Expand(ctx context.Context, o ExpandOptions) ([]VM, error) {
+	wishes, err := inv.wishes()
+	if err != nil {
+		return nil, err
+	}
+	hosts := map[string]int{}
+	for _, w := range wishes {
+		hosts[w.id()]++
+	}
+	var all []*expanded
+	var errs []error
+	builders := map[string]*builder{}
+	for _, w := range wishes {
+		b := builders[w.host]
+		if b == nil {
+			if b, err = inv.builder(w.host, o); err != nil {
+				return nil, err
+			}
+			builders[w.host] = b
+		}
+		for n := range max(w.count, 1) {
+			x := &expanded{wish: w}
+			if w.count > 1 {
+				x.number = n + 1
+			}
+			if hosts[w.id()] > 1 && w.host != "" {
+				x.suffix = "@" + w.host
+			}
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			if err := b.build(ctx, x); err != nil {
+				errs = append(errs, err)
+				break
+			}
+			all = append(all, x)
+		}
+	}
+	if err := source.Join(errs...); err != nil {
+		return nil, err
+	}
+	if err := uniqueNames(all); err != nil {
+		return nil, err
+	}
+	inv.register(all)
+	return limit(all, o.Limit)
+}
+
+// register makes VMs known to groups and hostvars.
+func (inv *Inventory) register(all []*expanded) {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	inv.order, inv.groups = all, nil
+	inv.expanded, inv.byName = make(map[string]*expanded, len(all)), make(map[string]*expanded, len(all))
+	for _, x := range all {
+		inv.expanded[x.vm.ID] = x
+		inv.byName[x.vm.Name] = x
+		delete(inv.scopes, x.vm.Name)
+	}
+}
+
+func uniqueNames(all []*expanded) error {
+	first := make(map[string]*expanded, len(all))
+	var errs []error
+	for _, x := range all {
+		if other := first[x.vm.Name]; other != nil {
+			errs = append(errs, &source.Error{Pos: x.vm.Pos, What: fmt.Sprintf("VMs %q and %q have the same name %q", other.vm.ID, x.vm.ID, x.vm.Name), Hint: "use metadata.platform_name and metadata.target_name in metadata.name"})
+			continue
+		}
+		first[x.vm.Name] = x
+	}
+	return source.Join(errs...)
+}
+
+// limit selects VMs by a host pattern over ids, pairs, names and groups, in order.
+func limit(all []*expanded, pattern string) ([]VM, error) {
+	vms := make([]VM, 0, len(all))
+	if pattern == "" {
+		for _, x := range all {
+			vms = append(vms, x.vm)
+		}
+		return vms, nil
+	}
+	u := &universe{names: make([][]string, len(all)), groups: map[string][]int{}}
+	for i, x := range all {
+		u.names[i] = []string{x.vm.ID, x.vm.Platform + "/" + x.vm.Target, x.vm.Name}
+		for _, gr := range x.vm.Groups {
+			u.groups[gr] = append(u.groups[gr], i)
+		}
+	}
+	items, err := u.sel(pattern)
+	if err != nil {
+		return nil, err
+	}
+	sort.Ints(items)
+	for _, i := range items {
+		vms = append(vms, all[i].vm)
+	}
+	return vms, nil
+}
+
+// Place evaluates vm's definition anew for the host that it was placed on. Its id and
+// name stay as they are.
+func (inv *Inventory) Place(ctx context.Context, vm VM, host string, o ExpandOptions) (VM, error) {
+	inv.mu.Lock()
+	x := inv.expanded[vm.ID]
+	inv.mu.Unlock()
+	if x == nil {
+		return VM{}, fmt.Errorf("place %q: the inventory has no such VM", vm.ID)
+	}
+	b, err := inv.builder(host, o)
+	if err != nil {
+		return VM{}, err
+	}
+	placed := &expanded{wish: x.wish, number: x.number, suffix: x.suffix}
+	if err := b.build(ctx, placed); err != nil {
+		return VM{}, err
+	}
+	placed.vm.ID, placed.vm.Name, placed.vm.Host = vm.ID, vm.Name, host
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	inv.expanded[vm.ID], inv.byName[vm.Name] = placed, placed
+	delete(inv.scopes, vm.Name)
+	return placed.vm, nil
+}
+
+// builder makes the VMs of one hypervisor, or those not placed yet.
+type builder struct {
+	inv   *Inventory
+	host  string // whose variables definitions see
+	pin   string // "" = not placed
+	base  *expr.Vars
+	facts *value.Dict
+	dir   string // of definitions
+	uri   string // libvirt URI, by default
+	run   DefinitionRunner
+}
+
+func (inv *Inventory) builder(pin string, o ExpandOptions) (*builder, error) {
+	b := &builder{inv: inv, host: pin, pin: pin, run: o.Run, uri: "qemu:///session"}
+	if pin == "" {
+		b.host = "localhost"
+	}
+	if o.Facts != nil {
+		b.facts = o.Facts(b.host)
+	}
+	if b.facts.Len() == 0 {
+		b.facts = controllerFacts()
+	}
+	b.base = inv.HostVars(b.host).With(b.facts, inv.extra)
+	var err error
+	if b.dir, err = inv.definitionDir(b.base); err != nil {
+		return nil, err
+	}
+	v, ok, err := b.base.Get("ansible_libvirt_uri")
+	if err != nil {
+		return nil, err
+	}
+	if ok && v != nil {
+		b.uri = value.Text(v)
+	}
+	return b, nil
+}
+
+// scope is what a definition's templates see: the host's variables, the
+// definition's own, `vm` as merged so far, and -e over all.
+func (b *builder) scope(vars, vm *value.Dict) *expr.Vars {
+	return b.base.With(vars, value.NewDict("vm", vm), b.inv.extra)
+}
+
+// build makes the VM of x.wish.
+func (b *builder) build(ctx context.Context, x *expanded) error {
+	w := x.wish
+	target, terr := b.inv.lookup("targets", w.target, b.dir, w.targetPos)
+	platform, perr := b.inv.lookup("platforms", w.platform, b.dir, w.platformPos)
+	if err := source.Join(terr, perr); err != nil {
+		return err
+	}
+	vm, err := b.defaults(x)
+	if err != nil {
+		return err
+	}
+	added := map[string]*value.Dict{}
+	for _, def := range []*definition{target, platform} {
+		if w.vars != nil && def.vars != nil {
+			def = def.with(w.vars)
+		}
+		if vm, err = b.evaluate(ctx, def, vm, added); err != nil {
+			return err
+		}
+	}
+	if w.extra != nil {
+		extra := w.extra
+		if !isStatic(extra) {
+			v, err := b.scope(w.vars, vm).Eval(extra)
+			if err != nil {
+				return err
+			}
+			extra = v.(*value.Dict)
+		}
+		if vm, err = edit(vm, extra); err != nil {
+			return err
+		}
+	}
+	return b.finish(x, vm, added)
+}
+
+// with is def with a list item's variables over its own.
+func (def *definition) with(vars *value.Dict) *definition {
+	d := *def
+	d.vars = def.vars.Copy()
+	lay(d.vars, vars)
+	return &d
+}
+
+// finish turns the merged mapping into the VM.
+func (b *builder) finish(x *expanded, raw *value.Dict, added map[string]*value.Dict) error {
+	w := x.wish
+	metadata, err := dictAt(raw, "metadata")
+	if err != nil {
+		return err
+	}
+	suffix := x.suffix
+	if x.number > 0 {
+		suffix = "#" + strconv.Itoa(x.number) + suffix
+	}
+	name := value.Text(get(metadata, "name"))
+	x.added = added[name]
+	if suffix != "" && !strings.HasSuffix(name, suffix) {
+		name += suffix
+		metadata = metadata.Copy()
+		metadata.Set("name", name)
+		raw = raw.Copy()
+		raw.Set("metadata", metadata)
+	}
+	vm := VM{
+		ID: w.id() + suffix, Platform: value.Text(get(metadata, "platform_name")), Target: value.Text(get(metadata, "target_name")),
+		Name: name, Host: b.pin, Pos: w.pos,
+	}
+	if vm.Name == "" || vm.Platform == "" || vm.Target == "" {
+		return source.Errorf(raw.KeyPos("metadata"), "metadata of %q has an empty name, platform_name or target_name", vm.ID)
+	}
+	vm.Groups = b.inv.vmGroups(vm)
+	vm.Vars = b.inv.rawVMVars(vm, x)
+	if raw, err = b.network(x, vm, raw); err != nil {
+		return err
+	}
+	if err := decodeDefinition(raw, &vm.Def); err != nil {
+		return source.Join(within(vm, err)...)
+	}
+	vm.Arch = vm.Def.Arch
+	if vm.Arch == "" {
+		return &source.Error{Pos: w.targetPos, What: fmt.Sprintf("target %q sets no arch", w.target), Hint: "such as arch: x86_64"}
+	}
+	x.vm = vm
+	return nil
+}
+
+// within gives faults without a place that of the VM's wish.
+func within(vm VM, err error) []error {
+	errs := source.Flatten(err)
+	for i, one := range errs {
+		if bad, ok := one.(*source.Error); ok && bad.Pos.IsZero() {
+			errs[i] = &source.Error{Pos: vm.Pos, What: "definition of " + strconv.Quote(vm.ID), Err: bad}
+		}
+	}
+	return errs
+}
+
+func get(d *value.Dict, key string) any {
+	v, _ := d.Get(key)
+	return v
+}
+
+func dictAt(d *value.Dict, key string) (*value.Dict, error) {
+	v := get(d, key)
+	sub, ok := v.(*value.Dict)
+	if !ok && v != nil {
+		return nil, source.Errorf(d.KeyPos(key), "%s is %s, not a mapping", key, value.Kind(v))
+	}
+	return sub, nil
+}
+
+// decodeDefinition fills def from raw, where firmware may be a path.
+func decodeDefinition(raw *value.Dict, def *Definition) error {
+	d := raw
+	if path, ok := get(raw, "firmware").(string); ok {
+		d = raw.Copy()
+		if path == "" {
+			d.Delete("firmware")
+		} else {
+			fw := value.NewDict("loader", path)
+			fw.SetPos(raw.KeyPos("firmware"))
+			d.Set("firmware", fw)
+		}
+	}
+	*def = Definition{DiskMode: "snapshot"}
+	if err := value.Decode(d, def); err != nil {
+		return err
+	}
+	def.Raw = raw
+	return check(raw, def)
+}
+
+// check finds values that no VM can have.
+func check(raw *value.Dict, def *Definition) error {
+	var errs []error
+	bad := func(key, hint, format string, args ...any) {
+		errs = append(errs, &source.Error{Pos: raw.KeyPos(key), What: fmt.Sprintf(format, args...), Hint: hint})
+	}
+	one := func(key, v string, known ...string) {
+		if v != "" && !contains(known, v) {
+			hint := source.DidYouMean(v, known)
+			if hint == "" {
+				hint = "one of " + strings.Join(known, ", ")
+			}
+			bad(key, hint, "unknown %s %q", key, v)
+		}
+	}
+	if def.VCPUs < 1 {
+		bad("vcpus", "", "vcpus is %d, less than 1", def.VCPUs)
+	}
+	if def.RAMMiB < 1 {
+		bad("ram", "MiB", "ram is %d, less than 1", def.RAMMiB)
+	}
+	if def.TimeoutScale < 0 {
+		bad("timeout_scale", "", "timeout_scale is below 0")
+	}
+	one("virt_domain", def.VirtDomain, "kvm", "qemu", "lxc")
+	one("disk_mode", def.DiskMode, "snapshot", "persistent")
+	for _, d := range def.Disks {
+		one("disks", d.Bus, "virtio", "scsi", "sata", "nvme", "ide", "usb")
+	}
+	for _, n := range def.Net {
+		one("net", n.Type, "user", "network", "bridge", "vde", "ethernet")
+	}
+	return source.Join(errs...)
+}

@@ -1,0 +1,210 @@
+package inventory
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"farm/inventory/expr"
+	"farm/inventory/source"
+	"farm/inventory/value"
+)
+
+// Load reads an inventory with its group_vars and host_vars. The error holds every
+// fault that was found, each with its place.
+func Load(path string, o Options) (*Inventory, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	inv := &Inventory{path: abs, dir: filepath.Dir(abs), graph: newGraph()}
+	inv.engine = expr.New(expr.Options{ReadFile: inv.readFile})
+	inv.vars = newVarFiles(filepath.Dir(path))
+	inv.reset()
+	extra, err := readExtra(o)
+	if err != nil {
+		return nil, err
+	}
+	inv.extra = extra
+	top, err := readDict(path)
+	if err != nil {
+		return nil, err
+	}
+	r := reader{g: inv.graph}
+	for key, v := range top.All() {
+		name := fmt.Sprint(key)
+		switch name {
+		case "platforms", "targets":
+			inv.setInline(&r, top, name, v)
+		default:
+			r.group(name, v, top.KeyPos(key))
+		}
+	}
+	inv.graph.finish()
+	for _, gr := range inv.graph.groupOrder {
+		_, err := inv.vars.get("group_vars", gr.name)
+		r.add(err)
+	}
+	for _, h := range inv.graph.hostOrder {
+		_, err := inv.vars.get("host_vars", h.name)
+		r.add(err)
+	}
+	_, err = inv.vars.get("group_vars", "vms")
+	r.add(err)
+	return inv, source.Join(r.errs...)
+}
+
+// setInline takes the definitions that the inventory itself holds.
+func (inv *Inventory) setInline(r *reader, top *value.Dict, kind string, v any) {
+	d, ok := v.(*value.Dict)
+	if !ok {
+		r.fail(top.KeyPos(kind), "", "%s is %s, not a mapping of names to definitions", kind, value.Kind(v))
+		return
+	}
+	for name, body := range d.All() {
+		b, ok := body.(*value.Dict)
+		if !ok {
+			r.fail(d.KeyPos(name), "", "%s %q is %s, not a mapping", kind[:len(kind)-1], fmt.Sprint(name), value.Kind(body))
+			continue
+		}
+		inv.inline[kind+"/"+fmt.Sprint(name)] = &definition{kind: kind, name: fmt.Sprint(name), where: inlinePlace, path: d.KeyPos(name).String(), native: b, pos: d.KeyPos(name)}
+	}
+}
+
+// readDict reads a YAML file whose top is a mapping; an empty file is an empty one.
+func readDict(path string) (*value.Dict, error) {
+	f, err := source.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return toDict(f)
+}
+
+func toDict(f *source.File) (*value.Dict, error) {
+	if f.Root == nil {
+		return value.NewDict(), nil
+	}
+	v, err := value.FromNode(f, f.Root)
+	if err != nil {
+		return nil, err
+	}
+	switch d := v.(type) {
+	case nil:
+		return value.NewDict(), nil
+	case *value.Dict:
+		return d, nil
+	}
+	return nil, source.Errorf(f.Pos(f.Root), "the file holds %s, not a mapping", value.Kind(v))
+}
+
+// reader turns the mapping of an inventory file into a graph.
+type reader struct {
+	g    *graph
+	errs []error
+}
+
+func (r *reader) add(err error) {
+	if err != nil {
+		r.errs = append(r.errs, err)
+	}
+}
+
+func (r *reader) fail(pos source.Pos, hint, format string, args ...any) {
+	r.errs = append(r.errs, &source.Error{Pos: pos, What: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+var groupKeys = []string{"hosts", "children", "vars"}
+
+func (r *reader) group(name string, v any, pos source.Pos) *group {
+	gr := r.g.group(name, pos)
+	body, ok := v.(*value.Dict)
+	if !ok {
+		if v != nil {
+			r.fail(pos, "its keys: hosts, children, vars", "group %q is %s, not a mapping", name, value.Kind(v))
+		}
+		return gr
+	}
+	for _, key := range []string{"vars", "children", "hosts"} {
+		section, ok := body.Get(key)
+		if !ok || section == nil {
+			continue
+		}
+		if text, ok := section.(string); ok && key == "hosts" {
+			section = value.NewDict(text, nil)
+		}
+		d, ok := section.(*value.Dict)
+		if !ok {
+			hint := ""
+			if _, list := section.([]any); list {
+				hint = `write each as a key: "name:"`
+			}
+			r.fail(body.KeyPos(key), hint, "%s of group %q is %s, not a mapping", key, name, value.Kind(section))
+			continue
+		}
+		switch key {
+		case "vars":
+			r.groupVars(gr, d)
+		case "children":
+			for child, cv := range d.All() {
+				c := r.group(fmt.Sprint(child), cv, d.KeyPos(child))
+				if !r.g.addChild(gr, c) {
+					r.fail(d.KeyPos(child), "", "group %q contains itself", c.name)
+				}
+			}
+		case "hosts":
+			for pattern, hv := range d.All() {
+				r.hosts(gr, fmt.Sprint(pattern), hv, d.KeyPos(pattern))
+			}
+		}
+	}
+	for key := range body.All() {
+		if k := fmt.Sprint(key); k != "hosts" && k != "children" && k != "vars" {
+			known := groupKeys
+			hint := source.DidYouMean(k, known)
+			if hint == "" {
+				hint = "a group has hosts, children and vars"
+			}
+			r.fail(body.KeyPos(key), hint, "unknown key %q in group %q", k, name)
+		}
+	}
+	return gr
+}
+
+func (r *reader) groupVars(gr *group, d *value.Dict) {
+	gr.vars = value.NewDict()
+	for k, v := range d.All() {
+		if k == "ansible_group_priority" {
+			n, err := value.ParseInt(v)
+			if err != nil {
+				r.fail(d.KeyPos(k), "", "ansible_group_priority is %s, not a whole number", value.Kind(v))
+				continue
+			}
+			gr.priority = n
+		}
+		gr.vars.Set(k, v)
+		gr.vars.SetKeyPos(k, d.KeyPos(k))
+	}
+}
+
+func (r *reader) hosts(gr *group, pattern string, v any, pos source.Pos) {
+	vars, ok := v.(*value.Dict)
+	if !ok && v != nil {
+		r.fail(pos, "", "host %q is %s, not a mapping of variables", pattern, value.Kind(v))
+		return
+	}
+	names, port, err := hostNames(pattern)
+	if err != nil {
+		r.fail(pos, "", "%s", err)
+		return
+	}
+	for _, name := range names {
+		h := r.g.host(name, pos)
+		h.join(gr)
+		if port > 0 {
+			h.vars.Set("ansible_port", int64(port))
+		}
+		for k, hv := range vars.All() {
+			h.vars.Set(k, hv)
+			h.vars.SetKeyPos(k, vars.KeyPos(k))
+		}
+	}
+}
