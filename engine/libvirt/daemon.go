@@ -1,0 +1,67 @@
+package libvirt
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"farm/engine"
+)
+
+// daemonScript starts root's daemons. One that runs already keeps its PID file locked,
+// so that the second start fails and changes nothing; hence the look at the socket
+// comes last and decides. They end by themselves when nothing uses them.
+const daemonScript = `PATH=$PATH:/usr/sbin:/sbin
+for d in "$@"; do
+	said=$("$d" -d --timeout=120 </dev/null 2>&1) || case $said in
+	*pid*file*) ;;
+	*) echo "$d: $said" >&2 ;;
+	esac
+done
+for wait in 1 2 3 4 5 6 7 8 9 10; do
+	for s in /run/libvirt/virtqemud-sock /run/libvirt/libvirt-sock; do
+		[ ! -S $s ] || exit 0
+	done
+	sleep 1
+done
+echo 'no socket in /run/libvirt' >&2
+exit 1
+`
+
+// startDaemon starts the daemons that answer root's session, unless systemd does so.
+func (h *Host) startDaemon(ctx context.Context) error {
+	if h.basic.managed {
+		return fmt.Errorf("systemd runs the daemons there: systemctl enable --now libvirtd.socket")
+	}
+	if h.basic.daemon == "" {
+		return fmt.Errorf("neither libvirtd nor virtqemud is installed")
+	}
+	return h.runDaemons(ctx, h.basic.daemon, h.basic.logs)
+}
+
+// keepLogDaemon sees to it that virtlogd runs before a start: it takes the console log,
+// an ordinary user's daemon starts it on demand, and root's does not. It ends some
+// time after the last guest, while the daemon lives on as long as we are connected.
+func (h *Host) keepLogDaemon(ctx context.Context) error {
+	if !h.rootSession || h.basic.managed || h.basic.logs == "" {
+		return nil
+	}
+	return h.runDaemons(ctx, h.basic.logs)
+}
+
+func (h *Host) runDaemons(ctx context.Context, daemons ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	argv := []string{"/bin/sh", "-c", daemonScript, "sh"}
+	for _, d := range daemons {
+		if d != "" {
+			argv = append(argv, d)
+		}
+	}
+	out, err := h.cfg.Conn.Exec(ctx, engine.Cmd{Argv: argv, Keep: 16 << 10})
+	if err != nil {
+		return fmt.Errorf("start %s: %w: %s", strings.Join(daemons, " "), err, clean(string(out.Stderr)))
+	}
+	return nil
+}
