@@ -13,8 +13,8 @@ import (
 	"farm/engine"
 )
 
-// bootstrapScripts are the files that run on the hypervisor and in the guest: build and
-// customize make the image, init is the initrd's, grow the guest's.
+// bootstrapScripts are the files that run on the hypervisor and in the guest: build,
+// accelerate and customize make the image, init is the initrd's, grow the guest's.
 //
 //go:embed bootstrap_scripts
 var bootstrapScripts embed.FS
@@ -81,7 +81,7 @@ func (b *bootstrap) Key(ctx context.Context, im *engine.Image) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-var bootstrapFiles = []string{"build", "customize", "init", "grow"}
+var bootstrapFiles = []string{"build", "accelerate", "customize", "init", "grow"}
 
 // Run makes the image in im.TmpDir and appends the guest's host key to im.HostKeys.
 func (b *bootstrap) Run(ctx context.Context, im *engine.Image) error {

@@ -52,7 +52,7 @@ func TestBootstrapBootsToSSH(t *testing.T) {
 				"hostname":                  "e2e-guest",
 				"sudo -n id -u":             "0",
 				"id -un":                    "tester",
-				"df -BG --output=size / | tail -n 1 | tr -d ' G'": "5", // 6G disk, less the boot partition and metadata
+				"df -BG --output=size / | tail -n 1 | tr -d ' G'": "6", // of 6 GiB, rounded up; the image has 4
 				"sudo systemctl list-units --failed --no-legend":  "",
 				"cat /etc/resolv.conf":                            "nameserver 10.0.2.3",
 				"test -s /etc/machine-id && echo yes":             "yes",
