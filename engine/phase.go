@@ -59,7 +59,8 @@ type CachedState struct {
 // Guest opens connections to guests.
 type Guest interface {
 	// Dial tries once to log into the guest of r.Machine at addr, as seen from the host.
-	// An error that knows how far it came has a method Stage() string.
+	// An error that knows how far it came has a method Stage() string: "tcp", "banner",
+	// "handshake", "host key" or "auth".
 	Dial(ctx context.Context, r *Run, addr string) (Conn, error)
 }
 

@@ -22,13 +22,16 @@ func reach(ctx context.Context, r *engine.Run) error {
 	}
 	pause := time.NewTicker(500 * time.Millisecond)
 	defer pause.Stop()
-	told := begun
+	told, refused := begun, time.Time{}
 	for {
 		last := try(ctx, r, addr)
 		if last == nil {
 			return settled(ctx, r, begun)
 		}
-		if final := fatal(ctx, r, last); final != nil {
+		if refused = since(refused, last); !refused.IsZero() && time.Since(refused) > patience(r) {
+			return stalled(ctx, r, begun, rung(last), last)
+		}
+		if final := off(ctx, r); final != nil {
 			return stalled(ctx, r, begun, rung(last), final)
 		}
 		if time.Since(told) > 15*time.Second {
@@ -72,15 +75,29 @@ func settled(ctx context.Context, r *engine.Run, begun time.Time) error {
 	return nil
 }
 
-// fatal returns an error that waiting longer cannot mend.
-func fatal(ctx context.Context, r *engine.Run, last error) error {
+// patience is how long a guest may refuse logins: while it boots users and keys can still
+// come, but waiting for the whole deadline would tell nobody anything.
+func patience(r *engine.Run) time.Duration {
+	return time.Duration(min(r.Scale, 4) * float64(30*time.Second))
+}
+
+// since is when the refusals began that err goes on with; zero if err is none.
+func since(begun time.Time, err error) time.Time {
+	switch rung(err) {
+	case "auth", "host key":
+		if begun.IsZero() {
+			return time.Now()
+		}
+		return begun
+	}
+	return time.Time{}
+}
+
+// off is an error if the machine does not run any more.
+func off(ctx context.Context, r *engine.Run) error {
 	state, err := r.Machine.State(ctx)
 	if err == nil && state != engine.Running {
-		return fmt.Errorf("the machine is %s: %w", state, errNotUp)
-	}
-	var p interface{ Permanent() bool }
-	if errors.As(last, &p) && p.Permanent() {
-		return last
+		return fmt.Errorf("the machine is %s", state)
 	}
 	return nil
 }

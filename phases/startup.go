@@ -2,7 +2,6 @@ package phases
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"farm/engine"
@@ -41,5 +40,3 @@ func (p startup) Run(ctx context.Context, r *engine.Run) error {
 	}
 	return reach(ctx, r)
 }
-
-var errNotUp = errors.New("the guest is not up")

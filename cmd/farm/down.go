@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"farm/engine"
+	"farm/engine/store"
+	"farm/inventory"
+)
+
+func newDownCommand(a *app) *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use:     "down ID...",
+		Short:   "End machines that were kept, with their disks",
+		Example: "  farm down debian_12/arm64\n  farm down --all",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if all == (len(args) > 0) {
+				return &usageError{errors.New("name the VMs to end, or give --all")}
+			}
+			return a.down(cmd.Context(), args, all)
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "end all machines that were kept")
+	return cmd
+}
+
+func (a *app) down(ctx context.Context, ids []string, all bool) error {
+	s, err := a.openStore()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	kept, err := keptMachines(ctx, s)
+	if err != nil {
+		return err
+	}
+	wanted := map[string]bool{}
+	for _, id := range ids {
+		if _, err := find(kept, id); err != nil {
+			return err
+		}
+		wanted[id] = true
+	}
+	var errs []error
+	for _, m := range kept {
+		if !all && !wanted[m.VM] && !wanted[m.Name] {
+			continue
+		}
+		if err := a.end(ctx, s, m); err != nil {
+			errs = append(errs, fmt.Errorf("%s on %q: %w", m.VM, m.Host, err))
+			continue
+		}
+		fmt.Fprintf(a.out, "%s on %s ended\n", m.VM, m.Host)
+	}
+	return engine.Blame(engine.FarmFault, errors.Join(errs...))
+}
+
+// end removes one kept machine.
+func (a *app) end(ctx context.Context, s *store.Store, m store.Machine) error {
+	h, err := a.hostOf(ctx, s, m)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	machine, err := h.host.Machine(ctx, m.Name)
+	if errors.Is(err, engine.ErrNotExist) {
+		if err := h.removeFolder(ctx, m.Dir); err != nil {
+			return err
+		}
+		return s.Settle(m.Name, store.Gone, time.Time{})
+	} else if err != nil {
+		return err
+	}
+	return a.removeMachine(ctx, s, h, machine)
+}
+
+// hostOf opens the hypervisor that a machine is on, as the inventory of its run says.
+func (a *app) hostOf(ctx context.Context, s *store.Store, m store.Machine) (*hypervisor, error) {
+	runs, err := s.Runs(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range runs {
+		if r.ID != m.Run {
+			continue
+		}
+		inv, err := inventory.Load(r.Inventory, inventory.Options{Vars: r.Vars, Extra: r.Extra})
+		if err != nil {
+			return nil, fmt.Errorf("the inventory of run %s: %w", r.ID, err)
+		}
+		list, err := inv.Hypervisors()
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range list {
+			if h.Name == m.Host {
+				h.Locked = "" // a lock keeps new VMs out, not the owner of an old one
+				opened := a.openHosts(ctx, []inventory.Hypervisor{h})[0]
+				return opened, opened.err
+			}
+		}
+		return nil, fmt.Errorf("%s no longer has the hypervisor %q", r.Inventory, m.Host)
+	}
+	return nil, fmt.Errorf("run %s is not known any more", m.Run)
+}
+
+// keptMachines lists the machines that runs left on purpose, newest first.
+func keptMachines(ctx context.Context, s *store.Store) ([]store.Machine, error) {
+	machines, err := s.Machines(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var kept []store.Machine
+	for _, m := range machines {
+		if m.State == store.Kept {
+			kept = append(kept, m)
+		}
+	}
+	return kept, nil
+}
+
+// find returns the newest kept machine of a VM, or the one with that libvirt name.
+func find(kept []store.Machine, id string) (store.Machine, error) {
+	for _, m := range kept {
+		if m.VM == id || m.Name == id {
+			return m, nil
+		}
+	}
+	hint := "none is kept; run with --keep on-failure or --keep always"
+	if len(kept) > 0 {
+		hint = "kept:"
+		for _, m := range kept {
+			hint += " " + m.VM
+		}
+	}
+	return store.Machine{}, &usageError{fmt.Errorf("no machine of %q is kept (%s)", id, hint)}
+}

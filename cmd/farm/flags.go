@@ -1,0 +1,50 @@
+package main
+
+import (
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"farm/inventory"
+)
+
+// inventoryFlags are the options of every command that reads an inventory.
+type inventoryFlags struct {
+	vars, extra []string
+	limit       string
+}
+
+func (f *inventoryFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&f.vars, "vars", nil, "`file` of variables, such as a project's; later ones win")
+	cmd.Flags().StringArrayVarP(&f.extra, "extra-vars", "e", nil, "variable `k=v`, JSON, or @FILE; over all others")
+}
+
+func (f *inventoryFlags) addLimit(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&f.limit, "limit", "l", "", "`pattern` of VMs: ids, names, groups, as Ansible's host patterns")
+}
+
+func (f *inventoryFlags) options() inventory.Options {
+	return inventory.Options{Vars: f.vars, Extra: f.extra}
+}
+
+// absolute is options with paths that hold in any folder.
+func (f *inventoryFlags) absolute() (vars, extra []string, err error) {
+	for _, path := range f.vars {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return nil, nil, err
+		}
+		vars = append(vars, abs)
+	}
+	for _, text := range f.extra {
+		if len(text) > 1 && text[0] == '@' {
+			abs, err := filepath.Abs(text[1:])
+			if err != nil {
+				return nil, nil, err
+			}
+			text = "@" + abs
+		}
+		extra = append(extra, text)
+	}
+	return vars, extra, nil
+}

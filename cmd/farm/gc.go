@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"farm/engine"
+	"farm/engine/store"
+	"farm/inventory"
+)
+
+func newGCCommand(a *app) *cobra.Command {
+	var invOpts inventoryFlags
+	var dry bool
+	cmd := &cobra.Command{
+		Use:   "gc [INVENTORY]",
+		Short: "Remove what no run owns any more",
+		Long: "Remove machines and their files that a run left behind because it was cut off, and machines that were\n" +
+			"kept and whose time is over, on the hypervisors of INVENTORY; without it on this machine's own.\n" +
+			"Nothing that farm did not make is touched.",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			hosts, err := a.hostsOf(cmd.Context(), args, &invOpts)
+			if err != nil {
+				return err
+			}
+			defer closeAll(hosts)
+			return a.gc(cmd.Context(), hosts, dry)
+		},
+	}
+	invOpts.add(cmd)
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "only say what would be removed")
+	return cmd
+}
+
+// hostsOf opens the hypervisors of an inventory, or the local one.
+func (a *app) hostsOf(ctx context.Context, args []string, flags *inventoryFlags) ([]*hypervisor, error) {
+	list := []inventory.Hypervisor{{Name: "localhost", Connection: "local", URI: "qemu:///session"}}
+	if len(args) > 0 {
+		inv, err := inventory.Load(args[0], flags.options())
+		if err != nil {
+			return nil, err
+		}
+		if list, err = inv.Hypervisors(); err != nil {
+			return nil, err
+		}
+	}
+	return a.openHosts(ctx, list), nil
+}
+
+// gc removes orphans on hosts and tells about each.
+func (a *app) gc(ctx context.Context, hosts []*hypervisor, dry bool) error {
+	s, err := a.openStore()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	live, err := liveRuns(ctx, s)
+	if err != nil {
+		return err
+	}
+	var failed error
+	removed := 0
+	for _, h := range hosts {
+		if h.err != nil {
+			fmt.Fprintf(a.err, "farm: %s: not looked at: %v\n", h.Name, h.err)
+			failed = engine.Blame(engine.FarmFault, h.err)
+			continue
+		}
+		n, err := a.gcHost(ctx, s, h, live, dry)
+		removed += n
+		if err != nil {
+			return engine.Blame(engine.FarmFault, fmt.Errorf("%s: %w", h.Name, err))
+		}
+	}
+	word := "removed"
+	if dry {
+		word = "to be removed"
+	}
+	fmt.Fprintf(a.out, "%d %s\n", removed, word)
+	return failed
+}
+
+// gcHost removes a host's orphaned machines, then the folders that no machine has.
+func (a *app) gcHost(ctx context.Context, s *store.Store, h *hypervisor, live map[string]bool, dry bool) (removed int, err error) {
+	machines, err := h.host.Machines(ctx)
+	if err != nil {
+		return 0, err
+	}
+	used := map[string]bool{}
+	for _, m := range machines {
+		o := m.Owner()
+		why := orphaned(o, live, a.user(), time.Now())
+		if why == "" {
+			used[path.Base(o.Dir)] = true
+			continue
+		}
+		fmt.Fprintf(a.err, "%s: %s of %s: %s\n", h.Name, m.Name(), o.VM, why)
+		removed++
+		if dry {
+			used[path.Base(o.Dir)] = true
+			continue
+		}
+		if err := a.removeMachine(ctx, s, h, m); err != nil {
+			return removed, err
+		}
+	}
+	n, err := a.gcFolders(ctx, s, h, used, live, dry)
+	return removed + n, err
+}
+
+// orphaned says why a machine can go, "" if somebody still owns it.
+func orphaned(o engine.Owner, live map[string]bool, me string, now time.Time) string {
+	switch {
+	case o.User == me && live[o.Run]:
+		return ""
+	case o.Keep && now.Before(o.Expires):
+		return ""
+	case o.Keep:
+		return "kept until " + o.Expires.Local().Format(time.DateTime)
+	case o.User == me:
+		return "its run " + o.Run + " is over"
+	case !o.Expires.IsZero() && now.After(o.Expires):
+		return "its lease ended at " + o.Expires.Local().Format(time.DateTime)
+	}
+	return ""
+}
+
+func (a *app) removeMachine(ctx context.Context, s *store.Store, h *hypervisor, m engine.Machine) error {
+	if err := m.Remove(ctx); err != nil {
+		return fmt.Errorf("remove %q: %w", m.Name(), err)
+	}
+	if err := h.removeFolder(ctx, m.Owner().Dir); err != nil {
+		return err
+	}
+	return s.Settle(m.Name(), store.Gone, time.Time{})
+}
+
+// gcFolders removes the folders of machines that were never defined or are gone: those
+// that name a run of ours that is over.
+func (a *app) gcFolders(ctx context.Context, s *store.Store, h *hypervisor, used, live map[string]bool, dry bool) (int, error) {
+	out, err := h.conn.Exec(ctx, engine.Cmd{Script: `cd "$ROOT" 2>/dev/null && ls -1 || true`, Env: map[string]string{"ROOT": h.machinesDir()}})
+	if err != nil {
+		return 0, err
+	}
+	known, err := s.Machines(ctx)
+	if err != nil {
+		return 0, err
+	}
+	ours := map[string]store.Machine{}
+	for _, m := range known {
+		ours[m.Name] = m
+	}
+	removed := 0
+	for name := range strings.Lines(string(out.Stdout)) {
+		name = strings.TrimSuffix(name, "\n")
+		m, ok := ours[name]
+		if !ok || used[name] || live[m.Run] {
+			continue
+		}
+		fmt.Fprintf(a.err, "%s: files of %s: its run %s is over\n", h.Name, m.VM, m.Run)
+		removed++
+		if dry {
+			continue
+		}
+		if err := h.removeFolder(ctx, path.Join(h.machinesDir(), name)); err != nil {
+			return removed, err
+		}
+		if err := s.Settle(name, store.Gone, time.Time{}); err != nil {
+			return removed, err
+		}
+	}
+	return removed, nil
+}
+
+func (h *hypervisor) machinesDir() string { return path.Join(h.dir, "machines") }
+
+// removeFolder deletes a machine's folder, and nothing outside farm's own.
+func (h *hypervisor) removeFolder(ctx context.Context, dir string) error {
+	if path.Dir(path.Clean(dir)) != h.machinesDir() {
+		return fmt.Errorf("%q is not below %s; left alone", dir, h.machinesDir())
+	}
+	_, err := h.conn.Exec(ctx, engine.Cmd{Argv: []string{"rm", "-rf", "--", dir}})
+	return err
+}
+
+// liveRuns are the runs whose process is still there.
+func liveRuns(ctx context.Context, s *store.Store) (map[string]bool, error) {
+	runs, err := s.Runs(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	live := map[string]bool{}
+	for _, r := range runs {
+		if r.Ended.IsZero() && alive(r.PID) {
+			live[r.ID] = true
+		}
+	}
+	return live, nil
+}
+
+// alive reports whether a process of farm has the id.
+func alive(pid int) bool {
+	if err := syscall.Kill(pid, 0); err != nil && err != syscall.EPERM {
+		return false
+	}
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return err != nil || strings.TrimSpace(string(name)) == "farm" || pid == os.Getpid()
+}

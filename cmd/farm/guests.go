@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"farm/engine"
+	"farm/engine/ssh"
+)
+
+// guests reaches guests over SSH, through their hypervisor.
+type guests struct{ *session }
+
+// Dial logs into a guest once.
+func (g guests) Dial(ctx context.Context, r *engine.Run, addr string) (engine.Conn, error) {
+	get := getter{g.inv, r.VM, nil}
+	auth := r.VM.Def.Metadata.Auth
+	key, err := g.guestKey(get.text("ansible_ssh_private_key_file", ""))
+	if err != nil {
+		return nil, err
+	}
+	user := get.text("ansible_user", auth.User)
+	if user == "" {
+		user = "root"
+	}
+	login := guestLogin{
+		Name: r.VM.ID, Addr: addr, User: user, Key: key, HostKeys: r.Layer.HostKeys,
+		Password: get.text("ansible_password", auth.Password), Machine: r.Name,
+	}
+	if get.err != nil {
+		return nil, get.err
+	}
+	return g.dialGuest(ctx, r.Host.Conn(), login)
+}
+
+// guestLogin is how a guest is logged into.
+type guestLogin struct {
+	Name     string // VM's id
+	Addr     string // as seen from its hypervisor
+	User     string
+	Key      string // private key file
+	Password string
+	HostKeys []string // put in at image time; none = pinned on first use
+	Machine  string   // libvirt's name: what a pinned key belongs to
+}
+
+// dialGuest logs in through the guest's hypervisor. Keys that were not put in at image
+// time are pinned for the life of the machine.
+func (a *app) dialGuest(ctx context.Context, host engine.Conn, l guestLogin) (engine.Conn, error) {
+	home, err := a.home()
+	if err != nil {
+		return nil, err
+	}
+	c, err := ssh.Dial(ctx, ssh.Config{
+		Name: l.Name, Addr: l.Addr, User: l.User, KeyFiles: []string{l.Key}, Password: l.Password,
+		HostKeys: l.HostKeys, KnownHosts: []string{filepath.Join(home, "known_hosts.d", l.Machine)}, AcceptNew: true,
+		Dialer: host.Dial, Timeout: 30 * time.Second, Log: a.log.Named(l.Name),
+	})
+	if err != nil {
+		return nil, staged{err}
+	}
+	return c, nil
+}
+
+// staged tells how far a login came, as engine.Guest says.
+type staged struct{ error }
+
+func (s staged) Unwrap() error { return s.error }
+
+// Stage is the rung that failed.
+func (s staged) Stage() string {
+	var d *ssh.DialError
+	if errors.As(s.error, &d) {
+		return string(d.Stage)
+	}
+	return "ssh"
+}

@@ -1,0 +1,388 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"farm/callbacks"
+	"farm/engine"
+	"farm/engine/dispatch"
+	"farm/engine/local"
+	"farm/engine/report"
+	"farm/engine/runner"
+	"farm/engine/store"
+	"farm/inventory"
+	"farm/phases"
+)
+
+// runFlags are the options of `farm run`.
+type runFlags struct {
+	inventoryFlags
+	parallel int
+	check    bool
+	failFast bool
+	keep     string
+	keepFor  time.Duration
+	ndjson   string
+	junit    string
+	offline  bool
+	tags     []string
+	skipTags []string
+}
+
+func newRunCommand(a *app) *cobra.Command {
+	f := &runFlags{}
+	cmd := &cobra.Command{
+		Use:   "run INVENTORY",
+		Short: "Build and test in every VM of an inventory",
+		Long: "Make the VMs that INVENTORY asks for, run the project's phases in them, and tell how it went.\n\n" +
+			"Exit status: 0 all passed, 1 a test failed, 2 no verdict for some VM (hypervisor, network, image),\n" +
+			"3 nothing selected, 64 usage, 65 bad inventory or task file, 130 interrupted.",
+		Example: "  farm run inventory.yaml --vars vde.yaml\n" +
+			"  farm run inventory.yaml -l '*/arm64' --keep on-failure",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0], f) },
+	}
+	f.add(cmd)
+	f.addLimit(cmd)
+	fl := cmd.Flags()
+	fl.IntVarP(&f.parallel, "jobs", "j", 0, "at most `n` VMs at once; 0 = as many as the hypervisors have room for")
+	fl.BoolVarP(&f.check, "check", "C", false, "boot the guests, but only say what the tasks would change")
+	fl.BoolVar(&f.failFast, "fail-fast", false, "start no more VMs after one has failed")
+	fl.StringVar(&f.keep, "keep", "", "leave machines running: never, on-failure or always; default on-failure, in CI never")
+	fl.DurationVar(&f.keepFor, "keep-for", 30*time.Minute, "how long a machine is kept")
+	fl.StringVar(&f.ndjson, "ndjson", "", "write events to `file` as JSON lines; - = stdout")
+	fl.StringVar(&f.junit, "junit", "", "write a JUnit report to `file`")
+	fl.BoolVar(&f.offline, "offline", false, "use images from the cache only")
+	fl.StringSliceVarP(&f.tags, "tags", "t", nil, "only tasks with these tags")
+	fl.StringSliceVar(&f.skipTags, "skip-tags", nil, "no tasks with these tags")
+	return cmd
+}
+
+// keepMode is when machines are kept: as asked for, else as suits where farm runs.
+func (f *runFlags) keepMode(getenv func(string) string) (runner.Keep, error) {
+	switch k := runner.Keep(f.keep); k {
+	case runner.KeepNever, runner.KeepOnFailure, runner.KeepAlways:
+		return k, nil
+	case "":
+		if ci := getenv("CI"); ci != "" && ci != "false" {
+			return runner.KeepNever, nil
+		}
+		return runner.KeepOnFailure, nil
+	}
+	return "", &usageError{fmt.Errorf("--keep %q: never, on-failure or always", f.keep)}
+}
+
+// session is one `farm run` from its inventory to its summary.
+type session struct {
+	*app
+	flags  *runFlags
+	path   string // of the inventory, absolute
+	inv    *inventory.Inventory
+	expand inventory.ExpandOptions
+	vms    []inventory.VM
+	hosts  []*hypervisor
+	store  *store.Store
+	id     string
+	dir    string
+	keep   runner.Keep
+	bus    *runner.Bus
+	mask   *runner.Mask
+	key    string // private key that guests accept
+}
+
+func (a *app) run(ctx context.Context, path string, f *runFlags) (err error) {
+	s := &session{app: a, flags: f, mask: &runner.Mask{}}
+	if s.keep, err = f.keepMode(a.getenv); err != nil {
+		return err
+	}
+	if f.parallel < 0 {
+		return &usageError{fmt.Errorf("--jobs %d: 0 or more", f.parallel)}
+	}
+	soft, hard, stop := interrupts(ctx, a.err)
+	defer stop()
+	if err := s.read(soft, path); err != nil {
+		return err
+	}
+	if s.store, err = a.openStore(); err != nil {
+		return err
+	}
+	defer s.store.Close()
+	if err := s.openHypervisors(soft); err != nil {
+		return err
+	}
+	defer closeAll(s.hosts)
+	if err := s.begin(); err != nil {
+		return err
+	}
+	s.collect(soft)
+	config, err := s.config()
+	if err != nil {
+		return err
+	}
+	runner.Run(soft, hard, config)
+	return s.finish()
+}
+
+// read loads the inventory, expands it and checks everything that can be checked
+// before a machine starts.
+func (s *session) read(ctx context.Context, path string) (err error) {
+	if s.path, err = filepath.Abs(path); err != nil {
+		return err
+	}
+	if s.inv, err = inventory.Load(path, s.flags.options()); err != nil {
+		return err
+	}
+	s.expand = inventory.ExpandOptions{Limit: s.flags.limit, Run: s.definitionRunner(s.inv)}
+	if s.vms, err = s.inv.Expand(ctx, s.expand); err != nil {
+		return err
+	}
+	if len(s.vms) == 0 {
+		return fmt.Errorf("%w: %s", errNothingSelected, s.whyNothing())
+	}
+	return s.validatePhases(s.inv, s.vms)
+}
+
+func (s *session) whyNothing() string {
+	if s.flags.limit != "" {
+		return fmt.Sprintf("no VM matches %q; `farm list %s` shows them all", s.flags.limit, s.path)
+	}
+	return fmt.Sprintf("%s has no `config` that asks for a VM", s.path)
+}
+
+// openHypervisors opens the hosts and has definitions see their facts from here on.
+func (s *session) openHypervisors(ctx context.Context) error {
+	list, err := s.inv.Hypervisors()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.err, "opening %s\n", names(list))
+	s.hosts = s.openHosts(ctx, list)
+	if err := allDown(s.hosts); err != nil {
+		closeAll(s.hosts)
+		if ctx.Err() != nil {
+			return engine.Blame(engine.Cancelled, ctx.Err())
+		}
+		return err
+	}
+	for _, h := range s.hosts {
+		if h.err != nil {
+			fmt.Fprintf(s.err, "farm: hypervisor %q is not used: %v\n", h.Name, h.err)
+		}
+	}
+	s.expand.Facts = facts(s.hosts)
+	return nil
+}
+
+func names(list []inventory.Hypervisor) string {
+	all := make([]string, len(list))
+	for i, h := range list {
+		all[i] = h.Name
+	}
+	return strings.Join(all, ", ")
+}
+
+// begin records the run and opens its sinks.
+func (s *session) begin() error {
+	home, err := s.home()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	s.id = newRunID(began)
+	s.dir = filepath.Join(home, "runs", s.id)
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return err
+	}
+	vars, extra, err := s.flags.absolute()
+	if err != nil {
+		return err
+	}
+	if err := s.store.Begin(store.Run{ID: s.id, Inventory: s.path, Args: os.Args[1:], Vars: vars, Extra: extra, Dir: s.dir, PID: os.Getpid(), Started: began}); err != nil {
+		return err
+	}
+	sinks, err := s.sinks()
+	if err != nil {
+		return err
+	}
+	for _, vm := range s.vms {
+		s.mask.AddVars(vm.Vars)
+		s.mask.Add(vm.Def.Metadata.Auth.Password, vm.Def.Metadata.Auth.BecomePassword)
+	}
+	s.bus = runner.NewBus(s.id, s.mask, sinks...)
+	return nil
+}
+
+func (s *session) sinks() ([]engine.Sink, error) {
+	events, err := os.Create(filepath.Join(s.dir, "events.ndjson"))
+	if err != nil {
+		return nil, err
+	}
+	sinks := []engine.Sink{
+		report.NewNDJSON(events), s.store.Sink(), report.NewTaskLog(s.dir, runner.FileName), report.NewPlain(s.err, s.verbose),
+	}
+	if s.flags.ndjson == "-" {
+		sinks = append(sinks, report.NewNDJSON(unclosed{s.out}))
+	} else if s.flags.ndjson != "" {
+		f, err := os.Create(s.flags.ndjson)
+		if err != nil {
+			return nil, &usageError{err}
+		}
+		sinks = append(sinks, report.NewNDJSON(f))
+	}
+	if s.flags.junit != "" {
+		f, err := os.Create(s.flags.junit)
+		if err != nil {
+			return nil, &usageError{err}
+		}
+		sinks = append(sinks, report.NewJUnit(f))
+	}
+	return sinks, nil
+}
+
+// collect removes what earlier runs left and whose time is over.
+func (s *session) collect(ctx context.Context) {
+	quiet := *s.app
+	quiet.out = s.err
+	live, err := liveRuns(ctx, s.store)
+	for _, h := range s.hosts {
+		if err == nil && h.err == nil {
+			_, err = quiet.gcHost(ctx, s.store, h, live, false)
+		}
+	}
+	if err != nil {
+		s.bus.Emit(engine.Event{Kind: engine.Warning, Text: fmt.Sprintf("removing what earlier runs left: %v", err)})
+	}
+}
+
+func (s *session) config() (runner.Config, error) {
+	key, err := s.guestKey("")
+	if err != nil {
+		return runner.Config{}, err
+	}
+	s.key = key
+	c := runner.Config{
+		Run: s.id, VMs: s.vms, Backends: map[string]runner.Backend{},
+		Place: func(ctx context.Context, vm inventory.VM, host string) (inventory.VM, error) {
+			return s.inv.Place(ctx, vm, host, s.expand)
+		},
+		Prepare:  s.preparation,
+		Settings: func(vm inventory.VM) (runner.Settings, error) { return settingsOf(s.inv, vm) },
+		Plan:     func(q runner.PlanQuery) []engine.Step { return phases.Plan(phases.Query(q)) },
+		Tasks:    s.tasks(), Guest: guests{s}, Journal: journal{s.store}, Bus: s.bus,
+		Dir: s.dir, User: s.user(), KeyFile: key, Keep: s.keep, KeepFor: s.flags.keepFor,
+		Parallel: s.flags.parallel, FailFast: s.flags.failFast, Check: s.flags.check,
+	}
+	var hosts []dispatch.Host
+	for _, h := range s.hosts {
+		hosts = append(hosts, h.forDispatch())
+		if h.err == nil {
+			c.Backends[h.Name] = runner.Backend{Host: h.host, Layers: h.layers, Dir: h.dir}
+		}
+	}
+	c.Hosts = hosts
+	return c, nil
+}
+
+// preparation is what it takes to make a VM's disks.
+func (s *session) preparation(vm inventory.VM) (engine.Preparation, error) {
+	get := getter{s.inv, vm, nil}
+	mirror := get.text("debian_mirror", s.getenv("FARM_DEBIAN_MIRROR"))
+	key, err := s.guestKey(get.text("ansible_ssh_private_key_file", ""))
+	if err := errors.Join(get.err, err); err != nil {
+		return engine.Preparation{}, err
+	}
+	f, _ := s.expand.Facts(vm.Host), error(nil)
+	return engine.Preparation{
+		VM: vm, Local: local.New(), KeyPath: key, Mirror: mirror, Facts: factsMap(f), Vars: s.inv.VMVars(vm),
+		Offline: s.flags.offline, Callback: callbacks.Find(s.callbackDirs(vm), s.callbackRunner(vm)),
+	}, nil
+}
+
+// finish prints the summary and turns the verdict into an exit status.
+func (s *session) finish() error {
+	if err := s.bus.Close(); err != nil {
+		fmt.Fprintf(s.err, "farm: a report is not complete: %v\n", err)
+	}
+	var status engine.Status
+	var err error
+	s.bus.State(func(state *engine.State) {
+		status = state.Status
+		out := s.out
+		if s.flags.ndjson == "-" {
+			out = s.err
+		}
+		fmt.Fprintln(out)
+		err = report.Summary{State: state, Dir: s.dir, Again: s.again(), Kept: s.keptUntil(), Folder: runner.FileName}.Write(out)
+	})
+	if e := s.store.Finish(s.id, status); err == nil {
+		err = e
+	}
+	if err != nil {
+		return err
+	}
+	switch status {
+	case engine.OK:
+		return nil
+	case engine.Failed:
+		return &exitError{exitTestFailed}
+	case engine.Interrupted:
+		return &exitError{exitInterrupted}
+	}
+	return &exitError{s.noVerdict()}
+}
+
+// noVerdict is 65 where every VM without a verdict is the user's fault, else 2.
+func (s *session) noVerdict() int {
+	exit := exitBadInput
+	s.bus.State(func(state *engine.State) {
+		for _, vm := range state.VMs {
+			if vm.Status == engine.NoVerdict && vm.Fault != engine.UserFault {
+				exit = exitNoVerdict
+			}
+		}
+	})
+	return exit
+}
+
+// again is the command that repeats the run for one VM, secrets masked.
+func (s *session) again() string {
+	args := []string{"farm", "run", quote(s.path)}
+	for _, v := range s.flags.vars {
+		args = append(args, "--vars", quote(v))
+	}
+	for _, e := range s.flags.extra {
+		args = append(args, "-e", quote(s.mask.Text(e)))
+	}
+	return strings.ReplaceAll(strings.Join(args, " "), "%", "%%") + " -l %s"
+}
+
+// quote quotes text for a shell where that is needed.
+func quote(text string) string {
+	if text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=@:,+") == "" {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// keptUntil is when the machines of this run that were kept will be ended, by VM.
+func (s *session) keptUntil() map[string]time.Time {
+	kept, err := keptMachines(context.Background(), s.store)
+	if err != nil {
+		return nil
+	}
+	until := map[string]time.Time{}
+	for _, m := range kept {
+		if m.Run == s.id {
+			until[m.VM] = m.KeepUntil
+		}
+	}
+	return until
+}

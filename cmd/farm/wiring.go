@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"time"
+
+	"farm/engine/runner"
+	"farm/engine/store"
+	"farm/inventory/value"
+)
+
+// unclosed is a writer that somebody else closes.
+type unclosed struct{ io.Writer }
+
+func (unclosed) Close() error { return nil }
+
+// journal is the store as the runner sees it.
+type journal struct{ store *store.Store }
+
+func (j journal) Intend(m runner.MachineRecord) error {
+	return j.store.Intend(store.Machine{
+		Name: m.Name, Run: m.Run, VM: m.VM, Host: m.Host, Dir: m.Dir,
+		SSHUser: m.SSHUser, KeyFile: m.KeyFile, HostKeys: m.HostKeys,
+	})
+}
+
+func (j journal) Settle(name, state string, keepUntil time.Time) error {
+	return j.store.Settle(name, state, keepUntil)
+}
+
+// user is user@controller, the owner's name in a machine's mark.
+func (a *app) user() string {
+	name := fmt.Sprint(os.Getuid())
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host, _ := os.Hostname() // "" is a name like any other here
+	return name + "@" + host
+}
+
+// factsMap is facts as a Go map, empty for nil.
+func factsMap(d *value.Dict) map[string]any {
+	m := map[string]any{}
+	for k, v := range d.All() {
+		m[fmt.Sprint(k)] = v
+	}
+	return m
+}
