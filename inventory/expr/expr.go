@@ -1,69 +1,138 @@
-// Package expr evaluates Jinja2 expressions and templates as Ansible does.
+// Package expr evaluates Jinja2 expressions and templates as Ansible does: the syntax of
+// Jinja2 3.1 with Python's operators, methods and printing, and the filters, tests and
+// lookups of ansible-core 2.14 that inventories and task files use.
+//
+// The values are those of package value. A template that is one expression keeps its type
+// (jinja2_native for that case); strings are never evaluated again, so what a guest
+// printed stays text.
 package expr
 
 import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
 	"farm/inventory/source"
 	"farm/inventory/value"
 )
 
-// Engine compiles and evaluates; it keeps what it compiled. Safe for concurrent use.
-type Engine struct{}
-
-// Vars is a set of variables in layers, the later winning. Values may hold templates,
-// which are evaluated when a variable is read, each at most once for one Vars; one that needs
-// itself is an error that names the chain. Safe for concurrent use. It is an engine.Vars.
-type Vars struct{}
-
-// Lazy is a value whose parts are made on reading, such as hostvars. It may stand
-// as a value in any layer of Vars.
-type Lazy interface {
-	Get(key string) (v any, ok bool, err error)
-	Keys() []string
-}
-
-// Options are what an Engine's lookups and includes may touch.
+// Options are what an Engine's lookups and includes may touch. Every nil function
+// takes its ability away; HostOptions gives all of them.
 type Options struct {
 	// ReadFile reads a file for the lookups file, template and first_found, and for
 	// {% include %}; nil = no files.
 	ReadFile func(name string) ([]byte, error)
+	// Stat serves the tests exists, file, directory and link, and first_found; nil =
+	// first_found tries ReadFile.
+	Stat func(name string) (fs.FileInfo, error)
+	// Glob lists what matches a pattern, sorted, for the lookup fileglob.
+	Glob func(pattern string) ([]string, error)
+	// Env reads an environment variable for the lookup env and for ~.
+	Env func(name string) (string, bool)
+	// Now is the clock of now() and strftime; nil = time.Now.
+	Now func() time.Time
+	// Dirs are the folders in which relative names of files are looked up, in order,
+	// for the lookups; the folder of the template itself comes first.
+	Dirs []string
+}
+
+// HostOptions lets lookups read the files and the environment of this machine.
+func HostOptions(dirs ...string) Options {
+	return Options{
+		ReadFile: os.ReadFile,
+		Stat:     os.Lstat,
+		Glob:     filepath.Glob,
+		Env:      os.LookupEnv,
+		Dirs:     dirs,
+	}
+}
+
+// Engine compiles and evaluates; it keeps what it compiled, up to a bound. Safe for concurrent use.
+type Engine struct {
+	o        Options
+	programs cache
+	*tables
+}
+
+// tables are the functions by name. They are built with the engine, because many of
+// them lead back to the evaluator, which looks them up.
+type tables struct {
+	filters, tests, lookups, globalFuncs    map[string]function
+	globals                                 map[string]any
+	stringMethods, listMethods, dictMethods map[string]function
+	listChanges                             map[string]listChange
+	dictChanges                             map[string]dictChange
 }
 
 // New returns an Engine.
-func New(o Options) *Engine { panic("expr: in the making") }
+func New(o Options) *Engine {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	t := &tables{
+		filters: filters(), tests: tests(), lookups: lookups(), globalFuncs: globalFuncs(),
+		globals:       map[string]any{"omit": value.Omit{}},
+		stringMethods: stringMethods(), listMethods: listMethods(), dictMethods: dictMethods(),
+		listChanges: listChanges(), dictChanges: dictChanges(),
+	}
+	for n, f := range t.globalFuncs {
+		t.globals[n] = builtin{n, f}
+	}
+	return &Engine{o: o, tables: t}
+}
 
-// Vars makes a scope of layers, the last winning.
-func (e *Engine) Vars(layers ...*value.Dict) *Vars { panic("expr: in the making") }
+// builtinPrefixes may stand before the name of a filter, test or lookup.
+var builtinPrefixes = []string{"ansible.builtin.", "ansible.legacy.", "community.general.", "ansible.utils.", "ansible.posix."}
 
-// With returns a scope that sees layers over v.
-func (v *Vars) With(layers ...*value.Dict) *Vars { panic("expr: in the making") }
+func find(table map[string]function, name string) (function, bool) {
+	if f, ok := table[name]; ok {
+		return f, true
+	}
+	for _, p := range builtinPrefixes {
+		if short, ok := strings.CutPrefix(name, p); ok {
+			f, ok := table[short]
+			return f, ok
+		}
+	}
+	return nil, false
+}
 
-// Get evaluates a variable; ok is false where there is none.
-func (v *Vars) Get(name string) (val any, ok bool, err error) { panic("expr: in the making") }
-
-// Raw returns a variable without evaluating it.
-func (v *Vars) Raw(name string) (val any, ok bool) { panic("expr: in the making") }
-
-// Names lists the variables, sorted.
-func (v *Vars) Names() []string { panic("expr: in the making") }
-
-// Read lists the names of variables that were read through v so far, sorted, with scopes made by With counted in.
-func (v *Vars) Read() []string { panic("expr: in the making") }
-
-// Eval evaluates every Template in x, at any depth. A template that is one expression
-// gives that expression's native value, any other gives text. Dict entries that evaluate to Omit are dropped.
-func (v *Vars) Eval(x any) (any, error) { panic("expr: in the making") }
-
-// Expression evaluates the text of a bare expression, such as a `when` item.
-func (v *Vars) Expression(text string, pos source.Pos) (any, error) { panic("expr: in the making") }
-
-// Condition is Expression's truth: strings "true"/"false" count as booleans as in Ansible.
-func (v *Vars) Condition(text string, pos source.Pos) (bool, error) { panic("expr: in the making") }
-
-// EvalText evaluates a whole file as a template, always giving text (one trailing newline is kept).
-func (v *Vars) EvalText(name, text string) (string, error) { panic("expr: in the making") }
+func (e *Engine) filter(name string) (function, bool) { return find(e.filters, name) }
+func (e *Engine) test(name string) (function, bool)   { return find(e.tests, name) }
+func (e *Engine) lookup(name string) (function, bool) { return find(e.lookups, name) }
 
 // Check parses text without evaluating it: syntax, unknown filters, tests and lookups.
-func (e *Engine) Check(t value.Template) error { panic("expr: in the making") }
+func (e *Engine) Check(t value.Template) error {
+	p, err := e.template(t.Text, t.Pos, false)
+	if err != nil {
+		return err
+	}
+	return e.check(p, t.Pos, false)
+}
 
 // CheckExpression is Check for a bare expression.
-func (e *Engine) CheckExpression(text string, pos source.Pos) error { panic("expr: in the making") }
+func (e *Engine) CheckExpression(text string, pos source.Pos) error {
+	if strings.TrimSpace(text) == "" {
+		return nil
+	}
+	if strings.Contains(text, "{{") || strings.Contains(text, "{%") {
+		return e.Check(value.Template{Text: text, Pos: pos})
+	}
+	p, err := e.bare(text, pos)
+	if err != nil {
+		return err
+	}
+	return e.check(p, pos, false)
+}
+
+// CheckText is Check for a whole file.
+func (e *Engine) CheckText(name, text string) error {
+	pos := source.Pos{File: name}
+	p, err := e.template(text, pos, true)
+	if err != nil {
+		return err
+	}
+	return e.check(p, pos, true)
+}

@@ -1,0 +1,301 @@
+package expr
+
+import (
+	"slices"
+
+	"farm/inventory/value"
+)
+
+func selectFilters() map[string]function {
+	return map[string]function{
+		"select": selecting(true, false), "reject": selecting(false, false),
+		"selectattr": selecting(true, true), "rejectattr": selecting(false, true),
+		"map": mapFilter, "groupby": groupBy, "extract": extractFilter,
+	}
+}
+
+// selecting is select, reject, selectattr and rejectattr.
+func selecting(keep, byAttr bool) function {
+	return func(c *call) any {
+		c.open = true
+		args := c.args
+		var attr any
+		if byAttr {
+			attr = c.need(0, "attribute")
+			args = args[1:]
+		}
+		test := func(x any) bool { return truth(x) }
+		if len(args) > 0 {
+			id := text(args[0])
+			f, ok := c.m.vars.e.test(id)
+			if !ok {
+				throwHint(suggest(id, keysOf(c.m.vars.e.tests)), "unknown test %q", id)
+			}
+			test = func(x any) bool { return truth(c.m.call(f, id, x, args[1:], c.named, c.order)) }
+		}
+		out := []any{}
+		for _, x := range c.items() {
+			v := x
+			if byAttr {
+				v = c.m.path(x, attr)
+			}
+			if test(v) == keep {
+				out = append(out, x)
+			}
+		}
+		return out
+	}
+}
+
+// mapFilter applies a filter to each item, or takes an attribute of each.
+func mapFilter(c *call) any {
+	c.open = true
+	list := c.items()
+	out := make([]any, 0, len(list))
+	if attr, ok := c.named["attribute"]; ok && len(c.args) == 0 {
+		def, hasDefault := c.named["default"]
+		for _, x := range list {
+			v := c.m.path(x, attr)
+			if isUndefined(v) && hasDefault {
+				v = def
+			}
+			out = append(out, v)
+		}
+		return out
+	}
+	if len(c.args) == 0 {
+		throw("map takes a filter's name or attribute=")
+	}
+	id := text(c.args[0])
+	f, ok := c.m.vars.e.filter(id)
+	if !ok {
+		throwHint(suggest(id, keysOf(c.m.vars.e.filters)), "unknown filter %q", id)
+	}
+	for _, x := range list {
+		out = append(out, c.m.call(f, id, x, c.args[1:], c.named, c.order))
+	}
+	return out
+}
+
+// groupBy gives (key, items) sorted by key; the pairs also answer to grouper and list.
+func groupBy(c *call) any {
+	attr := c.need(0, "attribute")
+	def, hasDefault := c.get(1, "default")
+	caseful := c.bool(2, "case_sensitive", false)
+	key := func(x any) any {
+		v := c.m.path(x, attr)
+		if isUndefined(v) && hasDefault {
+			v = def
+		}
+		return v
+	}
+	list := slices.Clone(c.items())
+	slices.SortStableFunc(list, func(a, b any) int { return order(foldKey(key(a), caseful), foldKey(key(b), caseful)) })
+	out := []any{}
+	for i := 0; i < len(list); {
+		k := key(list[i])
+		var group []any
+		for ; i < len(list) && equal(foldKey(key(list[i]), caseful), foldKey(k, caseful)); i++ {
+			group = append(group, list[i])
+		}
+		out = append(out, tuple{k, group})
+	}
+	return out
+}
+
+// extractFilter is container[item], and further keys below that.
+func extractFilter(c *call) any {
+	container, more := c.need(0, "container"), c.value(1, "morekeys", nil)
+	x := c.m.index(container, c.defined())
+	switch t := more.(type) {
+	case nil:
+	case []any:
+		for _, k := range t {
+			x = c.m.index(x, k)
+		}
+	default:
+		x = c.m.index(x, t)
+	}
+	return x
+}
+
+func dictFilters() map[string]function {
+	return map[string]function{
+		"combine": combineFilter, "dict2items": dictToItems, "items2dict": itemsToDict,
+		"dictsort": dictSort, "items": func(c *call) any { return pairs(c.m.dict(c.in)) },
+		"subelements": subelements, "dict": func(c *call) any {
+			d := value.NewDict()
+			for _, p := range c.items() {
+				kv := c.m.items(p)
+				if len(kv) != 2 {
+					throw("dict of a list takes pairs")
+				}
+				d.Set(dictKey(kv[0]), kv[1])
+			}
+			return d
+		},
+	}
+}
+
+// combineFilter merges mappings, the later over the earlier.
+func combineFilter(c *call) any {
+	recursive, how := c.bool(-1, "recursive", false), c.str(-1, "list_merge", "replace")
+	if !slices.Contains([]string{"replace", "keep", "append", "prepend", "append_rp", "prepend_rp"}, how) {
+		throwHint("replace, keep, append, prepend, append_rp or prepend_rp", "unknown list_merge %q", how)
+	}
+	var all []*value.Dict
+	var add func(x any)
+	add = func(x any) {
+		switch t := x.(type) {
+		case []any:
+			for _, y := range t {
+				add(y)
+			}
+		case tuple:
+			add([]any(t))
+		default:
+			all = append(all, c.m.dict(x))
+		}
+	}
+	add(c.defined())
+	for _, a := range c.args {
+		add(a)
+	}
+	out := value.NewDict()
+	for i, d := range all {
+		if i == 0 {
+			out = d
+		} else {
+			out = combine(out, d, recursive, how, 0)
+		}
+	}
+	return out
+}
+
+func combine(low, high *value.Dict, recursive bool, how string, depth int) *value.Dict {
+	if depth > 500 {
+		throw("mappings nested more than 500 deep")
+	}
+	out := low.Copy()
+	for k, v := range high.All() {
+		old, had := out.Get(k)
+		if ld, ok := old.(*value.Dict); had && ok && recursive {
+			if hd, ok := v.(*value.Dict); ok {
+				out.Set(k, combine(ld, hd, recursive, how, depth+1))
+				continue
+			}
+		}
+		if ll, ok := old.([]any); had && ok {
+			if hl, ok := v.([]any); ok {
+				out.Set(k, mergeLists(ll, hl, how))
+				continue
+			}
+		}
+		out.Set(k, v)
+	}
+	return out
+}
+
+func mergeLists(low, high []any, how string) []any {
+	without := func(list, drop []any) []any {
+		gone := setOf(drop)
+		var kept []any
+		for _, x := range list {
+			if !gone.has(x) {
+				kept = append(kept, x)
+			}
+		}
+		return kept
+	}
+	switch how {
+	case "keep":
+		return low
+	case "append":
+		return append(slices.Clone(low), high...)
+	case "prepend":
+		return append(slices.Clone(high), low...)
+	case "append_rp":
+		return append(without(low, high), high...)
+	case "prepend_rp":
+		return append(slices.Clone(high), without(low, high)...)
+	}
+	return high
+}
+
+func dictToItems(c *call) any {
+	kn, vn := c.str(0, "key_name", "key"), c.str(1, "value_name", "value")
+	out := []any{}
+	for k, v := range c.m.dict(c.in).All() {
+		out = append(out, value.NewDict(kn, k, vn, v))
+	}
+	return out
+}
+
+func itemsToDict(c *call) any {
+	kn, vn := c.str(0, "key_name", "key"), c.str(1, "value_name", "value")
+	d := value.NewDict()
+	for _, item := range c.items() {
+		k, v := c.m.index(item, kn), c.m.index(item, vn)
+		if isUndefined(k) || isUndefined(v) {
+			throw("items2dict needs items with %q and %q", kn, vn)
+		}
+		d.Set(dictKey(k), v)
+	}
+	return d
+}
+
+func dictSort(c *call) any {
+	caseful, by, reverse := c.bool(0, "case_sensitive", false), c.str(1, "by", "key"), c.bool(2, "reverse", false)
+	at := int64(0)
+	if by == "value" {
+		at = 1
+	}
+	list := pairs(c.m.dict(c.in))
+	c.m.sortBy(list, at, caseful, reverse)
+	return list
+}
+
+// subelements pairs each item with each entry of a list inside it.
+func subelements(c *call) any {
+	keys, skip := c.need(0, "subelements"), c.bool(1, "skip_missing", false)
+	list := c.defined()
+	if d, ok := list.(*value.Dict); ok {
+		var vals []any
+		for _, v := range d.All() {
+			vals = append(vals, v)
+		}
+		list = vals
+	}
+	if l, ok := keys.([]any); ok {
+		var s []string
+		for _, k := range l {
+			s = append(s, text(k))
+		}
+		keys = join(s)
+	}
+	out := []any{}
+	for _, x := range c.m.items(list) {
+		v := c.m.path(x, keys)
+		if u, ok := v.(*undefined); ok {
+			if skip {
+				continue
+			}
+			u.fail()
+		}
+		for _, sub := range c.m.items(v) {
+			out = append(out, tuple{x, sub})
+		}
+	}
+	return out
+}
+
+func join(parts []string) string {
+	s := ""
+	for i, p := range parts {
+		if i > 0 {
+			s += "."
+		}
+		s += p
+	}
+	return s
+}

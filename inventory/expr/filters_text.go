@@ -1,0 +1,288 @@
+package expr
+
+import (
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"farm/inventory/value"
+)
+
+func textFilters() map[string]function {
+	return map[string]function{
+		"lower":      func(c *call) any { return strings.ToLower(c.text()) },
+		"upper":      func(c *call) any { return strings.ToUpper(c.text()) },
+		"capitalize": func(c *call) any { return capitalize(c.text()) },
+		"title":      func(c *call) any { return jinjaTitle(c.text()) },
+		"trim": func(c *call) any {
+			if chars := c.value(0, "chars", nil); chars != nil {
+				return strings.Trim(c.text(), text(chars))
+			}
+			return strings.TrimSpace(c.text())
+		},
+		"replace": func(c *call) any {
+			return replaceText(c.text(), text(c.need(0, "old")), text(c.need(1, "new")), c.int(2, "count", -1))
+		},
+		"split":      func(c *call) any { return splitText(c, false) },
+		"splitlines": func(c *call) any { return splitLines(c.text(), c.bool(0, "keepends", false)) },
+		"wordcount": func(c *call) any {
+			return int64(len(strings.FieldsFunc(c.text(), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '_' })))
+		},
+		"format": func(c *call) any {
+			c.open = true
+			if len(c.named) > 0 {
+				d := value.NewDict()
+				for _, k := range c.order {
+					d.Set(k, c.named[k])
+				}
+				return percent(c.text(), d)
+			}
+			return percent(c.text(), tuple(c.args))
+		},
+		"indent": indentFilter, "center": func(c *call) any {
+			return pad(c.text(), int(c.int(0, "width", 80)), " ", true, true)
+		},
+		"quote":     func(c *call) any { return shellQuote(c.text()) },
+		"comment":   commentFilter,
+		"truncate":  truncateFilter,
+		"wordwrap":  wordWrap,
+		"urlencode": urlEncode, "urldecode": urlDecode, "urlsplit": urlSplit,
+		"striptags": func(c *call) any {
+			var b strings.Builder
+			inside := false
+			for _, r := range c.text() {
+				switch {
+				case r == '<':
+					inside = true
+				case r == '>' && inside:
+					inside = false
+				case !inside:
+					b.WriteRune(r)
+				}
+			}
+			return strings.Join(strings.Fields(b.String()), " ")
+		},
+	}
+}
+
+func capitalize(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
+		return s
+	}
+	return string(unicode.ToUpper(r)) + strings.ToLower(s[n:])
+}
+
+// pythonTitle capitalises after every character that is no letter.
+func pythonTitle(s string) string {
+	inWord := false
+	return strings.Map(func(r rune) rune {
+		was := inWord
+		inWord = unicode.IsLetter(r)
+		if was {
+			return unicode.ToLower(r)
+		}
+		return unicode.ToUpper(r)
+	}, s)
+}
+
+// jinjaTitle capitalises after blanks, hyphens and opening brackets only.
+func jinjaTitle(s string) string {
+	inWord := false
+	return strings.Map(func(r rune) rune {
+		was := inWord
+		inWord = !unicode.IsSpace(r) && !strings.ContainsRune("-({[<", r)
+		if was {
+			return unicode.ToLower(r)
+		}
+		return unicode.ToUpper(r)
+	}, s)
+}
+
+func indentFilter(c *call) any {
+	by := " "
+	switch w := c.value(0, "width", int64(4)).(type) {
+	case string:
+		by = w
+	default:
+		by = strings.Repeat(" ", int(max(0, min(intArg(w, "width"), 1<<16))))
+	}
+	first, blank := c.bool(1, "first", false), c.bool(2, "blank", false)
+	lines := strings.Split(c.text(), "\n")
+	for i, l := range lines {
+		if (i > 0 || first) && (l != "" || blank || i == 0) {
+			lines[i] = by + l
+		}
+	}
+	return bounded(strings.Join(lines, "\n"))
+}
+
+// shellQuote quotes a word for a POSIX shell.
+func shellQuote(s string) string {
+	safe := s != ""
+	for _, r := range s {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_@%+=:,./-", r)) {
+			safe = false
+		}
+	}
+	if safe {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'"'"'`) + "'"
+}
+
+func commentFilter(c *call) any {
+	styles := map[string][3]string{ // beginning, decoration, end
+		"plain": {"", "# ", ""}, "erlang": {"", "% ", ""}, "c": {"", "// ", ""},
+		"cblock": {"/*", " * ", " */"}, "xml": {"<!--", " - ", "-->"},
+	}
+	id := c.str(0, "style", "plain")
+	style, ok := styles[id]
+	if !ok {
+		throwHint(suggest(id, keysOf(styles)), "unknown style %q of comment", id)
+	}
+	decoration := c.str(-1, "decoration", style[1])
+	bare := strings.TrimRight(decoration, " ")
+	prefix, postfix := c.str(-1, "prefix", bare), c.str(-1, "postfix", bare)
+	beginning, end := c.str(-1, "beginning", style[0]), c.str(-1, "end", style[2])
+	var lines []string
+	if beginning != "" {
+		lines = append(lines, beginning)
+	}
+	for range c.int(-1, "prefix_count", 1) {
+		lines = append(lines, prefix)
+	}
+	for l := range strings.SplitSeq(c.text(), "\n") {
+		if l == "" {
+			lines = append(lines, bare)
+		} else {
+			lines = append(lines, decoration+l)
+		}
+	}
+	for range c.int(-1, "postfix_count", 1) {
+		lines = append(lines, postfix)
+	}
+	if end != "" {
+		lines = append(lines, end)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func truncateFilter(c *call) any {
+	length, hard := int(c.int(0, "length", 255)), c.bool(1, "killwords", false)
+	end, leeway := c.str(2, "end", "..."), int(c.int(3, "leeway", 5))
+	s := []rune(c.text())
+	if len(s) <= length+leeway || length < len(end) {
+		return string(s)
+	}
+	cut := string(s[:length-utf8.RuneCountInString(end)])
+	if !hard {
+		if i := strings.LastIndexByte(cut, ' '); i >= 0 {
+			cut = cut[:i]
+		}
+	}
+	return cut + end
+}
+
+func wordWrap(c *call) any {
+	width := int(c.int(0, "width", 79))
+	var lines []string
+	for para := range strings.SplitSeq(c.text(), "\n") {
+		line := ""
+		for _, w := range strings.Fields(para) {
+			for utf8.RuneCountInString(w) > width && width > 0 {
+				if line != "" {
+					lines, line = append(lines, line), ""
+				}
+				r := []rune(w)
+				lines, w = append(lines, string(r[:width])), string(r[width:])
+			}
+			switch {
+			case line == "":
+				line = w
+			case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(w) <= width:
+				line += " " + w
+			default:
+				lines, line = append(lines, line), w
+			}
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// quoteURL escapes as Python's urllib.parse.quote with "/" kept.
+func quoteURL(s string, slash bool) string {
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("_.-~", c) >= 0 || c == '/' && slash {
+			b.WriteByte(c)
+		} else {
+			b.WriteString("%" + strings.ToUpper(hex2(rune(c))))
+		}
+	}
+	return b.String()
+}
+
+func urlEncode(c *call) any {
+	pair := func(k, v any) string { return quoteURL(text(k), false) + "=" + quoteURL(text(v), false) }
+	var parts []string
+	switch t := c.defined().(type) {
+	case *value.Dict:
+		for k, v := range t.All() {
+			parts = append(parts, pair(k, v))
+		}
+	case []any:
+		for _, p := range t {
+			kv := c.m.items(p)
+			if len(kv) != 2 {
+				throw("urlencode takes text, a mapping or pairs")
+			}
+			parts = append(parts, pair(kv[0], kv[1]))
+		}
+	default:
+		return quoteURL(c.text(), true)
+	}
+	return strings.Join(parts, "&")
+}
+
+func urlDecode(c *call) any {
+	s, err := url.QueryUnescape(c.text())
+	if err != nil {
+		throw("%q cannot be decoded: %s", c.text(), err)
+	}
+	return s
+}
+
+func urlSplit(c *call) any {
+	part := c.str(0, "query", "")
+	u, err := url.Parse(c.text())
+	if err != nil {
+		throw("%q is no URL: %s", c.text(), err)
+	}
+	d := value.NewDict("fragment", u.Fragment, "hostname", nil, "netloc", u.Host, "password", nil,
+		"path", u.EscapedPath(), "port", nil, "query", u.RawQuery, "scheme", u.Scheme, "username", nil)
+	if h := u.Hostname(); h != "" {
+		d.Set("hostname", strings.ToLower(h))
+	}
+	if u.User != nil {
+		d.Set("netloc", u.User.String()+"@"+u.Host)
+		d.Set("username", u.User.Username())
+		if p, ok := u.User.Password(); ok {
+			d.Set("password", p)
+		}
+	}
+	if p := u.Port(); p != "" {
+		d.Set("port", intArg(p, "port"))
+	}
+	if part == "" {
+		return d
+	}
+	v, ok := d.Get(part)
+	if !ok {
+		throwHint(suggest(part, d.Keys()), "a URL has no part %q", part)
+	}
+	return v
+}

@@ -1,0 +1,149 @@
+package expr
+
+import (
+	"strings"
+	"sync"
+
+	"farm/inventory/source"
+)
+
+// program is a parsed template or expression. It does not change once it is made.
+type program struct {
+	text   string
+	body   []statement
+	single expression // the only content of the template, or a bare expression
+	tail   bool       // single was followed by one newline, as in a block scalar
+	blocks map[string]*blockNode
+}
+
+// Bounds on what a user's file can make the evaluator do.
+const (
+	maxTemplate = 4 << 20 // bytes of one template
+	maxPrograms = 4096    // compiled texts kept
+)
+
+// cache keeps compiled programs by text, in two generations: when the young one is
+// full it becomes the old one, and the old one is dropped.
+type cache struct {
+	mu         sync.Mutex
+	young, old map[string]*program
+}
+
+func (c *cache) get(key string) (*program, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p, ok := c.young[key]; ok {
+		return p, true
+	}
+	p, ok := c.old[key]
+	if ok {
+		c.put(key, p)
+	}
+	return p, ok
+}
+
+// put stores under c.mu.
+func (c *cache) put(key string, p *program) {
+	if len(c.young) >= maxPrograms/2 {
+		c.old, c.young = c.young, nil
+	}
+	if c.young == nil {
+		c.young = map[string]*program{}
+	}
+	c.young[key] = p
+}
+
+func (c *cache) keep(key string, p *program) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.put(key, p)
+}
+
+// template compiles text, or finds it compiled.
+func (e *Engine) template(text string, pos source.Pos, inFile bool) (p *program, err error) {
+	if p, ok := e.programs.get(text); ok {
+		return p, nil
+	}
+	defer guard(&err, text, pos, inFile, nil)
+	if len(text) > maxTemplate {
+		throw("a template of more than %d bytes", maxTemplate)
+	}
+	syn, start := header(text)
+	ps := &parser{tokens: lexTemplate(text, start, syn)}
+	p = &program{text: text}
+	p.body, _ = ps.body(0)
+	p.blocks = map[string]*blockNode{}
+	collectBlocks(p.body, p.blocks)
+	if n := len(p.body); n == 1 || n == 2 {
+		if out, ok := p.body[0].(*output); ok {
+			if n == 2 {
+				data, isText := p.body[1].(*textNode)
+				p.tail = isText && data.text == "\n"
+			}
+			if n == 1 || p.tail {
+				p.single = out.x
+			}
+		}
+	}
+	e.programs.keep(text, p)
+	return p, nil
+}
+
+// bare compiles an expression without braces.
+func (e *Engine) bare(text string, pos source.Pos) (p *program, err error) {
+	key := "\x00" + text
+	if p, ok := e.programs.get(key); ok {
+		return p, nil
+	}
+	defer guard(&err, text, pos, false, nil)
+	if len(text) > maxTemplate {
+		throw("an expression of more than %d bytes", maxTemplate)
+	}
+	ps := &parser{tokens: lexExpression(text)}
+	p = &program{text: text, single: ps.commas()}
+	if ps.peek().kind != tEOF {
+		throwAt(ps.peek().off, "unexpected "+ps.peek().String(), "")
+	}
+	e.programs.keep(key, p)
+	return p, nil
+}
+
+// header reads Ansible's "#jinja2: trim_blocks: False" first line; start is behind it.
+func header(text string) (syn syntax, start int) {
+	syn = syntax{trimBlocks: true}
+	if !strings.HasPrefix(text, "#jinja2:") {
+		return syn, 0
+	}
+	line, rest, _ := strings.Cut(text, "\n")
+	for part := range strings.SplitSeq(strings.TrimPrefix(line, "#jinja2:"), ",") {
+		key, val, _ := strings.Cut(part, ":")
+		on := strings.EqualFold(strings.TrimSpace(val), "true")
+		switch strings.TrimSpace(key) {
+		case "trim_blocks":
+			syn.trimBlocks = on
+		case "lstrip_blocks":
+			syn.lstripBlocks = on
+		}
+	}
+	return syn, len(text) - len(rest)
+}
+
+func collectBlocks(body []statement, into map[string]*blockNode) {
+	for _, s := range body {
+		switch n := s.(type) {
+		case *blockNode:
+			into[n.name] = n
+			collectBlocks(n.body, into)
+		case *ifNode:
+			for _, b := range n.bodies {
+				collectBlocks(b, into)
+			}
+			collectBlocks(n.orElse, into)
+		case *forNode:
+			collectBlocks(n.body, into)
+			collectBlocks(n.orElse, into)
+		case *withNode:
+			collectBlocks(n.body, into)
+		}
+	}
+}

@@ -1,0 +1,397 @@
+package expr
+
+import (
+	"errors"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+
+	"farm/inventory/source"
+	"farm/inventory/value"
+)
+
+// Vars is a set of variables in layers, the later winning. Values may hold templates,
+// which are evaluated when a variable is read, each at most once for one Vars; one that needs
+// itself is an error that names the chain. Safe for concurrent use. It is an engine.Vars.
+//
+// The dicts given as layers are shared and must not be changed any more.
+type Vars struct {
+	e      *Engine
+	parent *Vars
+	layers []*value.Dict
+
+	mu   sync.Mutex
+	memo map[string]memo     // values evaluated here or, if they do not depend on it, in a scope over this one
+	read map[string]struct{} // names asked for
+}
+
+// memo is an evaluated variable with the names that its templates asked for, at any depth.
+type memo struct {
+	val  any
+	deps []string
+}
+
+// Lazy is a value whose parts are made on reading, such as hostvars. It may stand
+// as a value in any layer of Vars.
+type Lazy interface {
+	Get(key string) (v any, ok bool, err error)
+	Keys() []string
+}
+
+// Vars makes a scope of layers, the last winning. Nil layers are empty.
+func (e *Engine) Vars(layers ...*value.Dict) *Vars {
+	return &Vars{e: e, layers: slices.Clone(layers)}
+}
+
+// With returns a scope that sees layers over v. It costs a few words: what v has
+// evaluated is shared as far as the layers do not change it.
+func (v *Vars) With(layers ...*value.Dict) *Vars {
+	return &Vars{e: v.e, parent: v, layers: slices.Clone(layers)}
+}
+
+// Engine is the engine that v evaluates with.
+func (v *Vars) Engine() *Engine { return v.e }
+
+// Lazy is v as a value: its keys are variables, evaluated on reading.
+func (v *Vars) Lazy() Lazy { return lazyVars{v} }
+
+type lazyVars struct{ v *Vars }
+
+func (l lazyVars) Get(key string) (any, bool, error) { return l.v.Get(key) }
+func (l lazyVars) Keys() []string                    { return l.v.Names() }
+
+// Get evaluates a variable; ok is false where there is none.
+func (v *Vars) Get(name string) (val any, ok bool, err error) {
+	return v.lookup(newRun(), name)
+}
+
+// Raw returns a variable without evaluating it.
+func (v *Vars) Raw(name string) (val any, ok bool) {
+	val, _, ok = v.find(name)
+	return val, ok
+}
+
+// own looks only into v's own layers.
+func (v *Vars) own(name string) (any, bool) {
+	for i := len(v.layers) - 1; i >= 0; i-- {
+		if val, ok := v.layers[i].Get(name); ok {
+			return val, true
+		}
+	}
+	return nil, false
+}
+
+// find returns the raw value and the scope that has it.
+func (v *Vars) find(name string) (any, *Vars, bool) {
+	for s := v; s != nil; s = s.parent {
+		if val, ok := s.own(name); ok {
+			return val, s, true
+		}
+	}
+	return nil, nil, false
+}
+
+// Names lists the variables, sorted.
+func (v *Vars) Names() []string {
+	seen := map[string]bool{}
+	for s := v; s != nil; s = s.parent {
+		for _, l := range s.layers {
+			for _, k := range l.Keys() {
+				seen[k] = true
+			}
+		}
+	}
+	names := make([]string, 0, len(seen))
+	for k := range seen {
+		names = append(names, k)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// Read lists the names of variables that were read through v so far, sorted, with scopes
+// made by With counted in. Names that were asked for and do not exist are among them, as
+// in `x is defined`: their coming into being would change what was evaluated.
+func (v *Vars) Read() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	names := make([]string, 0, len(v.read))
+	for k := range v.read {
+		names = append(names, k)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// note records that name is read; it reports whether it was already.
+func (v *Vars) note(name string) bool {
+	known := true
+	for s := v; s != nil; s = s.parent {
+		s.mu.Lock()
+		_, had := s.read[name]
+		if !had {
+			if s.read == nil {
+				s.read = map[string]struct{}{}
+			}
+			s.read[name] = struct{}{}
+		}
+		s.mu.Unlock()
+		if s == v {
+			known = had
+		}
+		if had { // then it is noted further up too
+			break
+		}
+	}
+	return known
+}
+
+// remembered finds a memo that holds in v: one made by a scope above owner or at it
+// counts only if the layers between do not hold any name that it depends on.
+func (v *Vars) remembered(name string, owner *Vars) (memo, bool) {
+	for s := v; ; s = s.parent {
+		s.mu.Lock()
+		m, ok := s.memo[name]
+		s.mu.Unlock()
+		if ok && !v.shadows(s, m.deps) {
+			return m, true
+		}
+		if s == owner {
+			return memo{}, false
+		}
+	}
+}
+
+// shadows reports whether a scope from v up to, not including, top holds one of names.
+func (v *Vars) shadows(top *Vars, names []string) bool {
+	for s := v; s != top; s = s.parent {
+		for _, n := range names {
+			if _, ok := s.own(n); ok {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// remember keeps m in the highest scope where it holds. If another goroutine was
+// first, its value stands.
+func (v *Vars) remember(name string, owner *Vars, m memo) memo {
+	s := v
+	for s != owner && !s.parent.shadowedBy(s, m.deps) {
+		s = s.parent
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old, ok := s.memo[name]; ok {
+		return old
+	}
+	if s.memo == nil {
+		s.memo = map[string]memo{}
+	}
+	s.memo[name] = m
+	return m
+}
+
+func (v *Vars) shadowedBy(child *Vars, names []string) bool { return child.shadows(v, names) }
+
+// lookup evaluates a variable within a run.
+func (v *Vars) lookup(r *run, name string) (any, bool, error) {
+	raw, owner, ok := v.find(name)
+	r.depends(name)
+	if !ok {
+		if _, global := v.e.globals[name]; !global {
+			v.note(name)
+		}
+		return nil, false, nil
+	}
+	known := v.note(name)
+	switch raw.(type) {
+	case nil, bool, int64, float64, string, value.Omit, Lazy:
+		return raw, true, nil
+	}
+	if m, ok := v.remembered(name, owner); ok {
+		for _, d := range m.deps {
+			r.depends(d)
+			if !known {
+				v.note(d)
+			}
+		}
+		return m.val, true, nil
+	}
+	if err := r.enter(v, name); err != nil {
+		return nil, true, positionedAt(raw, err)
+	}
+	val, err := v.eval(r, raw)
+	deps := r.leave()
+	if err != nil {
+		return nil, true, err
+	}
+	return v.remember(name, owner, memo{val, deps}).val, true, nil
+}
+
+// positionedAt places an error at the first template in raw.
+func positionedAt(raw any, err error) error {
+	var placed *source.Error
+	if errors.As(err, &placed) {
+		return err
+	}
+	return &source.Error{Pos: firstPos(raw), Err: err}
+}
+
+func firstPos(raw any) source.Pos {
+	switch t := raw.(type) {
+	case value.Template:
+		return t.Pos
+	case *value.Dict:
+		return t.Pos()
+	case []any:
+		for _, x := range t {
+			if p := firstPos(x); !p.IsZero() {
+				return p
+			}
+		}
+	}
+	return source.Pos{}
+}
+
+// Eval evaluates every Template in x, at any depth. A template that is one expression
+// gives that expression's native value, any other gives text. Dict entries that evaluate to Omit are dropped.
+func (v *Vars) Eval(x any) (any, error) { return v.eval(newRun(), x) }
+
+func (v *Vars) eval(r *run, x any) (any, error) {
+	switch t := x.(type) {
+	case value.Template:
+		return v.evalTemplate(r, t)
+	case []any:
+		return v.evalList(r, t)
+	case *value.Dict:
+		return v.evalDict(r, t)
+	}
+	return x, nil
+}
+
+// evalList copies only if an item changes.
+func (v *Vars) evalList(r *run, list []any) (any, error) {
+	var out []any
+	for i, item := range list {
+		val, err := v.eval(r, item)
+		if err != nil {
+			return nil, err
+		}
+		if out == nil && !same(val, item) {
+			out = append(make([]any, 0, len(list)), list[:i]...)
+		}
+		if out != nil {
+			out = append(out, val)
+		}
+	}
+	if out == nil {
+		return list, nil
+	}
+	return out, nil
+}
+
+func (v *Vars) evalDict(r *run, d *value.Dict) (any, error) {
+	out := d
+	for k, item := range d.All() {
+		val, err := v.eval(r, item)
+		if err != nil {
+			return nil, err
+		}
+		_, omit := val.(value.Omit)
+		if !omit && same(val, item) {
+			continue
+		}
+		if out == d {
+			out = d.Copy()
+		}
+		if omit {
+			out.Delete(k)
+		} else {
+			out.Set(k, val)
+		}
+	}
+	return out, nil
+}
+
+// same reports whether evaluating left a value as it was.
+func same(a, b any) bool {
+	switch x := a.(type) {
+	case []any:
+		y, ok := b.([]any)
+		return ok && len(x) == len(y) && (len(x) == 0 || &x[0] == &y[0])
+	case *value.Dict:
+		y, ok := b.(*value.Dict)
+		return ok && x == y
+	}
+	_, isTemplate := b.(value.Template)
+	return !isTemplate
+}
+
+func (v *Vars) evalTemplate(r *run, t value.Template) (any, error) {
+	if !value.IsTemplate(t.Text) {
+		return t.Text, nil
+	}
+	p, err := v.e.template(t.Text, t.Pos, false)
+	if err != nil {
+		return nil, err
+	}
+	m := &machine{vars: v, run: r, prog: p, pos: t.Pos}
+	return m.value()
+}
+
+// Expression evaluates the text of a bare expression, such as a `when` item. Text
+// with {{ }} in it is evaluated as a template.
+func (v *Vars) Expression(text string, pos source.Pos) (any, error) {
+	if strings.Contains(text, "{{") || strings.Contains(text, "{%") {
+		return v.Eval(value.Template{Text: text, Pos: pos})
+	}
+	p, err := v.e.bare(text, pos)
+	if err != nil {
+		return nil, err
+	}
+	m := &machine{vars: v, run: newRun(), prog: p, pos: pos}
+	return m.value()
+}
+
+// Condition is Expression's truth: strings "true"/"false" count as booleans as in Ansible.
+// Empty text is true.
+func (v *Vars) Condition(text string, pos source.Pos) (bool, error) {
+	if strings.TrimSpace(text) == "" {
+		return true, nil
+	}
+	x, err := v.Expression(text, pos)
+	if err != nil {
+		return false, err
+	}
+	return Truth(x), nil
+}
+
+// Truth says whether a value counts as true in a condition: as in Python, and the
+// words true and false in any case count as booleans.
+func Truth(x any) bool {
+	if s, ok := x.(string); ok {
+		switch strings.ToLower(strings.TrimSpace(s)) {
+		case "false":
+			return false
+		case "true":
+			return true
+		}
+	}
+	return truth(x)
+}
+
+// EvalText evaluates a whole file as a template, always giving text (one trailing newline is kept).
+func (v *Vars) EvalText(name, text string) (string, error) { return v.evalText(newRun(), name, text) }
+
+func (v *Vars) evalText(r *run, name, text string) (string, error) {
+	pos := source.Pos{File: name}
+	p, err := v.e.template(text, pos, true)
+	if err != nil {
+		return "", err
+	}
+	m := &machine{vars: v, run: r, prog: p, pos: pos, file: true}
+	return m.text()
+}
