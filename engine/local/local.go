@@ -200,6 +200,7 @@ func (c *Conn) watch(cmd *exec.Cmd, proc *shell.Process) {
 		c.mu.Unlock()
 		close(over)
 	}()
+	proc.Exited = over
 	proc.Wait = func() error { <-over; return how }
 	proc.Close = end
 }

@@ -29,8 +29,8 @@ exec 8<&0
 unset farm_b
 cd 2>/dev/null || cd /
 trap : TERM
-trap 'kill -TERM -- $farm_g' USR1
-trap 'kill -KILL -- $farm_g' USR2
+trap 'kill -TERM $farm_g' USR1
+trap 'kill -KILL $farm_g' USR2
 farm_g=0
 set -m 2>/dev/null
 case $- in
@@ -55,7 +55,7 @@ farm_run() {
 		farm_s=$?
 	done
 	farm_l=0
-	[ $farm_g = 0 ] || ! kill -0 -- $farm_g || farm_l=1
+	[ $farm_g = 0 ] || ! kill -0 $farm_g || farm_l=1
 	farm_g=0
 	farm_end "$1" $farm_s $farm_l
 }

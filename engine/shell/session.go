@@ -153,9 +153,15 @@ func (s *session) run(ctx context.Context, cmd engine.Cmd, signal func(string) e
 	done := make(chan ending, 1)
 	go func() { done <- s.converse(token, text, stream, stdout, stderr) }()
 
+	exited := s.proc.Exited
+	if stream != nil {
+		exited = nil // such a shell ends as soon as the command has, and its last output may still be on the way
+	}
 	var e ending
 	select {
 	case e = <-done:
+	case <-exited:
+		e = s.lastWords(done)
 	case <-ctx.Done():
 		e = s.interrupt(done, signal)
 		err = fmt.Errorf("the command was ended: %w", causeOf(ctx))
@@ -210,6 +216,20 @@ func (s *session) interrupt(done <-chan ending, signal func(string) error) endin
 	}
 	s.proc.Close()
 	return ending{err: ErrShellDied}
+}
+
+// lastWords waits a moment for the output of a shell that has ended: what it started may
+// hold the streams for long.
+func (s *session) lastWords(done <-chan ending) ending {
+	t := time.NewTimer(time.Second)
+	defer t.Stop()
+	select {
+	case e := <-done:
+		return e
+	case <-t.C:
+		s.proc.Close()
+		return ending{err: s.death(io.EOF)}
+	}
 }
 
 // converse sends the call, passes the input on and reads the output to its end.

@@ -22,6 +22,8 @@ type Process struct {
 	// Wait returns how the program ended, once its output is over: nil, an
 	// *engine.ExitError, or an error that wraps engine.ErrUnreachable where the transport broke.
 	Wait func() error
+	// Exited is closed when the program itself ended; others may still hold its output.
+	Exited <-chan struct{}
 	// Close gives the program up: reads and writes end soon after.
 	Close func() error
 }
