@@ -10,6 +10,11 @@ func All() []engine.CallbackDef {
 	return []engine.CallbackDef{
 		def("fetch", "yaml", newFetch),
 		def("copy", "yaml", newCopy),
+		def("unarchive", "yml", newUnarchive),
+		def("img_convert", "yaml", newConvert),
+		def("setup_cloudinit_iso", "yaml", newCloudinit),
+		def("extend_and_convert", "yaml", newExtend),
+		def("setup_image", "yaml", newSetupImage),
 		def("install_to_libvirt", "yaml", newInstall),
 		def("bootstrap", "yaml", newBootstrap),
 	}

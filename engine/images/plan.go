@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 
 	"farm/engine"
@@ -197,12 +198,15 @@ func (s *Store) pool(p engine.Preparation) string {
 	return path.Clean(pool)
 }
 
+// secret finds texts that may hold one: arguments so named, and logins in addresses.
+var secret = regexp.MustCompile(`(?i)passw|secret|token|private|://[^/"]*@`)
+
 // input adds one input; short ones are kept as text for `farm cache why`.
 func (pl *plan) input(name, text string) {
 	sum := sha256.Sum256([]byte(text))
 	in := engine.Input{Name: name, Digest: hex.EncodeToString(sum[:])}
 	const short = 400
-	if len(text) <= short {
+	if len(text) <= short && !secret.MatchString(text) {
 		in.Text = text
 	}
 	pl.inputs = append(pl.inputs, in)
