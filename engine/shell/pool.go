@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"farm/engine"
 )
@@ -119,18 +120,37 @@ func (p *Pool) setPlain() {
 	p.plain = true
 }
 
-// take returns an idle shell of the user or starts one.
+// take returns an idle shell of the user or starts one. A server that grants fewer
+// sessions than expected makes it wait for one to come back.
 func (p *Pool) take(ctx context.Context, key engine.Become, b *engine.Become) (*session, error) {
-	s, err := p.reserve(ctx, &key)
-	if s != nil || err != nil {
-		return s, err
-	}
-	s, err = open(ctx, p.spawn, b)
-	if err != nil {
+	refused := 0
+	for {
+		s, err := p.reserve(ctx, &key)
+		if s != nil || err != nil {
+			return s, err
+		}
+		if s, err = open(ctx, p.spawn, b); err == nil {
+			return s, nil
+		}
 		p.Release()
+		p.mu.Lock()
+		others, changed := p.used > 0, p.changed
+		p.mu.Unlock()
+		if refused++; !errors.Is(err, ErrNoSession) || !others || refused > maxRefused {
+			return nil, err
+		}
+		t := time.NewTimer(time.Second)
+		select {
+		case <-changed:
+		case <-t.C:
+		case <-ctx.Done():
+		}
+		t.Stop()
 	}
-	return s, err
 }
+
+// maxRefused is how often a refused session is asked for again.
+const maxRefused = 60
 
 // Reserve waits for room for a session; call Release when it is over.
 func (p *Pool) Reserve(ctx context.Context) error {

@@ -45,8 +45,8 @@ farm_run() {
 	*) ( set +m; eval "$3" ) </dev/null 2>&9 7<&- 8<&- 9>&- & ;;
 	esac
 	farm_p=$!
-	case $farm_m:$2$farm_b in
-	1:* | :*b*/*) farm_g=-$farm_p ;;
+	case $farm_m:$2:$farm_b in
+	1:* | :*b:?*) farm_g=-$farm_p ;;
 	esac
 	wait $farm_p
 	farm_s=$?

@@ -35,5 +35,8 @@ type Spawn func(ctx context.Context, line string, pty bool) (*Process, error)
 // ErrNotPOSIX is wrapped where the login shell does not start a POSIX sh.
 var ErrNotPOSIX = errors.New("no POSIX shell")
 
+// ErrNoSession is wrapped by a Spawn that was refused one more session.
+var ErrNoSession = errors.New("no more sessions")
+
 // ErrShellDied is wrapped where the shell ended before the command did.
 var ErrShellDied = errors.New("the shell ended while the command ran")

@@ -25,6 +25,10 @@ var rawTerminal = ssh.TerminalModes{
 func (c *Conn) spawn(ctx context.Context, line string, pty bool) (*shell.Process, error) {
 	proc, err := await(ctx, c, func() (*shell.Process, error) { return c.start(line, pty) },
 		func(p *shell.Process) { p.Close() })
+	var refused *ssh.OpenChannelError
+	if errors.As(err, &refused) {
+		return nil, fmt.Errorf("%w: %w", shell.ErrNoSession, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open a session: %w", c.explain(err))
 	}
