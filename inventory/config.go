@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"farm/inventory/expr"
 	"farm/inventory/source"
 	"farm/inventory/value"
 )
@@ -39,7 +40,7 @@ func (inv *Inventory) wishes() ([]*wish, error) {
 		}
 		pos := raw.KeyPos("config")
 		if !isStatic(v) {
-			evaluated, err := inv.HostVars(name).Eval(v)
+			evaluated, err := evalConfig(inv.HostVars(name), v)
 			if err != nil {
 				return v, err
 			}
@@ -65,6 +66,47 @@ func (inv *Inventory) wishes() ([]*wish, error) {
 		errs = append(errs, err)
 	}
 	return all, source.Join(errs...)
+}
+
+// evalConfig evaluates a config's templates except those in the keys of list items that
+// belong to the VM: these see the VM's variables, later.
+func evalConfig(vars *expr.Vars, v any) (any, error) {
+	d, ok := v.(*value.Dict)
+	if !ok {
+		return vars.Eval(v)
+	}
+	out := d.Copy()
+	var errs []error
+	for k, section := range d.All() {
+		list, isList := section.([]any)
+		if k != "list" || !isList {
+			v, err := vars.Eval(section)
+			errs = append(errs, err)
+			out.Set(k, v)
+			continue
+		}
+		items := make([]any, len(list))
+		for i, entry := range list {
+			item, ok := entry.(*value.Dict)
+			if !ok {
+				v, err := vars.Eval(entry)
+				errs = append(errs, err)
+				items[i] = v
+				continue
+			}
+			item = item.Copy()
+			for _, key := range []string{"platform", "target", "count"} {
+				if raw, ok := item.Get(key); ok {
+					v, err := vars.Eval(raw)
+					errs = append(errs, err)
+					item.Set(key, v)
+				}
+			}
+			items[i] = item
+		}
+		out.Set(k, items)
+	}
+	return out, source.Join(errs...)
 }
 
 func same(a, b any) bool {
@@ -93,8 +135,7 @@ type item struct {
 	Target   string      `yaml:"target,required"`
 	Count    int         `yaml:"count"`
 	Vars     *value.Dict `yaml:"vars"`
-	Requires string      `yaml:"requires"`
-	Template string      `yaml:"template"`
+	Template any         `yaml:"template"`
 	Rest     *value.Dict `yaml:",rest"`
 }
 
@@ -176,7 +217,7 @@ func parseItem(v any, i int, pos source.Pos) (*wish, error) {
 	if it.Count == 0 || it.Count < -1 {
 		errs = append(errs, source.Errorf(d.KeyPos("count"), "count is %d, less than 1", it.Count))
 	}
-	known := append([]string{"platform", "target", "count", "vars", "requires", "template"}, definitionKeys()...)
+	known := append([]string{"platform", "target", "count", "vars", "template"}, definitionKeys()...)
 	for key := range it.Rest.All() {
 		if name := fmt.Sprint(key); !contains(known, strings.TrimSuffix(name, "+")) {
 			errs = append(errs, value.UnknownKey(d, name, known))
@@ -186,10 +227,7 @@ func parseItem(v any, i int, pos source.Pos) (*wish, error) {
 		return nil, err
 	}
 	extra := it.Rest.Copy()
-	if it.Requires != "" {
-		extra.Set("requires", it.Requires)
-	}
-	if it.Template != "" {
+	if it.Template != nil {
 		m, _ := extra.Get("metadata")
 		md, _ := m.(*value.Dict)
 		extra.Set("metadata", value.Merge(md, value.NewDict("template", it.Template)))

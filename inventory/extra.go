@@ -8,8 +8,8 @@ import (
 	"farm/inventory/value"
 )
 
-// readExtra reads the variables of the command line: files first, then -e, later wins.
-func readExtra(o Options) (*value.Dict, error) {
+// ReadExtra reads the variables of the command line alone: files first, then -e, later wins.
+func ReadExtra(o Options) (*value.Dict, error) {
 	out := value.NewDict()
 	var errs []error
 	for _, path := range o.Vars {

@@ -20,7 +20,7 @@ func Load(path string, o Options) (*Inventory, error) {
 	inv.engine = expr.New(expr.Options{ReadFile: inv.readFile})
 	inv.vars = newVarFiles(filepath.Dir(path))
 	inv.reset()
-	extra, err := readExtra(o)
+	extra, err := ReadExtra(o)
 	if err != nil {
 		return nil, err
 	}
@@ -179,6 +179,7 @@ func (r *reader) groupVars(gr *group, d *value.Dict) {
 				continue
 			}
 			gr.priority = n
+			continue // it steers the merge and is no variable
 		}
 		gr.vars.Set(k, v)
 		gr.vars.SetKeyPos(k, d.KeyPos(k))

@@ -1,12 +1,16 @@
 package inventory
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"sort"
 	"strconv"
 	"strings"
 )
+
+// ErrPattern is wrapped by the error for a host pattern that cannot be read.
+var ErrPattern = errors.New("bad host pattern")
 
 // universe is what a host pattern selects from.
 type universe struct {
@@ -185,7 +189,7 @@ func matcher(term string) (func(string) bool, error) {
 	if rx, ok := strings.CutPrefix(term, "~"); ok {
 		re, err := regexp.Compile("^(?:" + rx + ")")
 		if err != nil {
-			return nil, fmt.Errorf("pattern %q: %w", term, err)
+			return nil, fmt.Errorf("%w %q: %w", ErrPattern, term, err)
 		}
 		return re.MatchString, nil
 	}
@@ -197,7 +201,7 @@ func matcher(term string) (func(string) bool, error) {
 	}
 	re, err := regexp.Compile(globExpr(term))
 	if err != nil {
-		return nil, fmt.Errorf("pattern %q: %w", term, err)
+		return nil, fmt.Errorf("%w %q: %w", ErrPattern, term, err)
 	}
 	return re.MatchString, nil
 }

@@ -7,11 +7,22 @@ import "fmt"
 func Nearest(word string, candidates []string) string {
 	best, least := "", len(word)/3+2
 	for _, c := range candidates {
-		if d := distance(word, c); d < least {
+		d := distance(word, c)
+		// Beginnings are rarely mistyped: "vcpu" is vcpus, not cpu.
+		if d < least || d == least && best != "" && prefix(word, c) > prefix(word, best) {
 			best, least = c, d
 		}
 	}
 	return best
+}
+
+// prefix is how many bytes a and b begin with in common.
+func prefix(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // DidYouMean is the hint for an unknown word: the nearest candidate as a question,

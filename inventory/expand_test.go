@@ -1,0 +1,432 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"farm/inventory/source"
+	"farm/inventory/value"
+)
+
+func tmpl(text string) value.Template { return value.Template{Text: text} }
+
+// write makes a folder of files; names end in their paths.
+func write(t testing.TB, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func expandText(t testing.TB, text string, o ExpandOptions, more ...string) ([]VM, *Inventory, error) {
+	t.Helper()
+	files := map[string]string{"inventory.yaml": text}
+	for i := 0; i+1 < len(more); i += 2 {
+		files[more[i]] = more[i+1]
+	}
+	dir := write(t, files)
+	inv, err := Load(filepath.Join(dir, "inventory.yaml"), Options{})
+	if err != nil {
+		return nil, nil, strip(err, dir)
+	}
+	vms, err := inv.Expand(context.Background(), o)
+	return vms, inv, strip(err, dir)
+}
+
+type plainError string
+
+func (e plainError) Error() string { return string(e) }
+
+func strip(err error, dir string) error {
+	if err == nil {
+		return nil
+	}
+	return plainError(strings.ReplaceAll(err.Error(), dir+"/", ""))
+}
+
+func ids(vms []VM) string {
+	var out []string
+	for _, vm := range vms {
+		out = append(out, vm.ID)
+	}
+	return strings.Join(out, " ")
+}
+
+const someDefinitions = `
+platforms:
+  p1: {ram: 111}
+  p2: {ram: 222}
+targets:
+  t1: {arch: x86_64}
+  t2: {arch: aarch64}
+`
+
+func TestConfigOrderAndMerging(t *testing.T) {
+	for name, c := range map[string]struct{ config, want string }{
+		"permutations are platform-major": {"permutations: {platforms: [p1, p2], targets: [t1, t2]}", "p1/t1 p1/t2 p2/t1 p2/t2"},
+		"list first":                      {"{permutations: {platforms: [p1], targets: [t1, t2]}, list: [{platform: p2, target: t1}]}", "p2/t1 p1/t1 p1/t2"},
+		"equal pairs merge":               {"{permutations: {platforms: [p1], targets: [t1, t2]}, list: [{platform: p1, target: t2, template: x}]}", "p1/t2 p1/t1"},
+		"only platforms":                  {"permutations: {platforms: [p1]}", ""},
+		"empty":                           {"{}", ""},
+		"count":                           {"list: [{platform: p1, target: t1, count: 3}]", "p1/t1#1 p1/t1#2 p1/t1#3"},
+		"count of one":                    {"list: [{platform: p1, target: t1, count: 1}]", "p1/t1"},
+		"exclude":                         {"{permutations: {platforms: [p1, p2], targets: [t1, t2]}, exclude: ['p1/t2', '*2/t1']}", "p1/t1 p2/t2"},
+		"text for a list":                 {"permutations: {platforms: p1, targets: 't1, t2'}", "p1/t1 p1/t2"},
+		"template":                        {`permutations: {platforms: [p1], targets: "{{ ['t2'] + ['t1'] }}"}`, "p1/t2 p1/t1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := c.config
+			if !strings.HasPrefix(config, "{") {
+				config = "{" + config + "}"
+			}
+			vms, _, err := expandText(t, "all: {hosts: {localhost: {config: "+config+"}}}\n"+someDefinitions, ExpandOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := ids(vms); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestListItemKeysReachTheVM(t *testing.T) {
+	vms, inv, err := expandText(t, `
+all: {hosts: {localhost: {config: {
+  permutations: {platforms: [p1], targets: [t1]},
+  list: [{platform: p1, target: t1, template: mine, requires: "kvm & big", vars: {color: red}, vcpus: 7, metadata: {hostname: "{{ color }}.x"}}]}}}}
+`+someDefinitions, ExpandOptions{})
+	if err != nil || len(vms) != 1 {
+		t.Fatal(ids(vms), err)
+	}
+	vm := vms[0]
+	if vm.Def.Metadata.Template != "mine" || vm.Def.Requires != "kvm & big" || vm.Def.VCPUs != 7 || vm.Def.Metadata.Hostname != "red.x" || vm.Def.RAMMiB != 111 {
+		t.Errorf("got %+v", vm.Def)
+	}
+	if v, _, err := inv.VMVars(vm).Get("color"); v != "red" || err != nil {
+		t.Errorf("color is %v, %v", v, err)
+	}
+}
+
+func TestMergeOrder(t *testing.T) {
+	vms, _, err := expandText(t, `
+all: {hosts: {localhost: {ansible_libvirt_uri: "qemu:///system", config: {permutations: {platforms: [plat], targets: [tgt]}}}}}
+targets:
+  tgt: {vcpus: 1, machine: virt, firmware: F, arch: aarch64}
+platforms:
+  plat: {ram: 111, metadata: {platform_name: renamed, sources: [{on_provision: {src: a, dest: b}}]}}
+`, ExpandOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	vm := vms[0]
+	d := vm.Def
+	got := fmt.Sprint(d.VCPUs, d.Machine, d.Firmware.Loader, d.RAMMiB, len(d.Metadata.Sources), d.Metadata.Hostname, d.Metadata.Connection, vm.Name, vm.Platform, vm.Groups, vm.ID)
+	want := fmt.Sprint(1, "virt", "F", 111, 1, "vm.tgt.plat", "qemu:///system", "VM plat_tgt", "renamed", []string{"vms", "VM plat_tgt", "renamed", "tgt"}, "plat/tgt")
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// The MACs are those that ansible's random_mac gives for the names.
+func TestDefaultsAreDeterministic(t *testing.T) {
+	vms, _, err := expandText(t, "all: {hosts: {localhost: {config: {list: [{platform: debian_12, target: amd64}, {platform: debian_12, target: arm64}, {platform: debian_12, target: ppc64}, {platform: Arch-Linux, target: amd64}]}}}}\n", ExpandOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"52:54:00:e6:bb:84", "52:54:00:2c:08:e7", "52:54:00:b8:8c:28", "52:54:00:bc:53:10"}
+	for i, vm := range vms {
+		if vm.Def.Net[0].MAC != want[i] {
+			t.Errorf("%s: MAC %s, want %s", vm.Name, vm.Def.Net[0].MAC, want[i])
+		}
+	}
+}
+
+func TestPresetPortIsForwarded(t *testing.T) {
+	vms, _, err := expandText(t, `
+all:
+  hosts:
+    localhost: {config: {list: [{platform: p1, target: t1}, {platform: p2, target: t1}]}}
+    VM p1_t1: {ansible_port: 2201}
+`+someDefinitions, ExpandOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := vms[0].Def.Net[0].Source; got != "hostfwd=tcp:127.0.0.1:2201-:22" {
+		t.Errorf("got %q", got)
+	}
+	if got := vms[1].Def.Net[0].Source; got != "" {
+		t.Errorf("without a port: %q", got)
+	}
+}
+
+func TestGroupVariablesOfVMs(t *testing.T) {
+	vms, inv, err := expandText(t, `
+all:
+  hosts: {localhost: {config: {permutations: {platforms: [p1, p2], targets: [t1, t2]}}}}
+  children:
+    t2: {vars: {snapshot_type: external, both: from t2}}
+    vms: {vars: {snapshot_type: internal, project_id: x, both: from vms, port: "{{ 1 + 1 }}"}}
+    family: {children: {p1: }, vars: {kin: true}}
+`+someDefinitions, ExpandOptions{}, "group_vars/p2.yaml", "wait: true\n", "host_vars/VM p2_t2.yaml", "mine: 1\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		vm   int
+		name string
+		want any
+	}{
+		// Groups of one depth merge by name, so vms is over t2, as in Ansible.
+		{1, "both", "from vms"}, {1, "project_id", "x"}, {1, "kin", true}, {2, "kin", nil}, {2, "wait", true}, {0, "wait", nil},
+		{3, "mine", int64(1)}, {0, "port", int64(2)}, {0, "inventory_hostname", "VM p1_t1"},
+	} {
+		got, _, err := inv.VMVars(vms[c.vm]).Get(c.name)
+		if err != nil || got != c.want {
+			t.Errorf("%s of %s: got %v, %v; want %v", c.name, vms[c.vm].ID, got, err, c.want)
+		}
+	}
+	if vms[0].Vars != vms[0].Vars || strings.Join(vms[0].Groups, ",") != "vms,VM p1_t1,p1,t1,family" {
+		t.Errorf("groups %v", vms[0].Groups)
+	}
+	v, err := inv.HostVars("localhost").Eval(tmpl("{{ groups['vms'] | length }} {{ hostvars['VM p2_t2'].mine }}"))
+	if err != nil || v != "4 1" {
+		t.Errorf("seen from localhost: %v, %v", v, err)
+	}
+}
+
+func TestLimitSelects(t *testing.T) {
+	for pattern, want := range map[string]string{
+		"p1/t1": "p1/t1#1 p1/t1#2", "p1/t1#2": "p1/t1#2", "*/t2": "p2/t2", "p2": "p2/t2", "t1:!*#1": "p1/t1#2",
+		"VM p2_t2": "p2/t2", "vms:&p1": "p1/t1#1 p1/t1#2", "none": "", "~p[23]": "p2/t2",
+	} {
+		vms, _, err := expandText(t, "all: {hosts: {localhost: {config: {list: [{platform: p1, target: t1, count: 2}, {platform: p2, target: t2}]}}}}\n"+someDefinitions, ExpandOptions{Limit: pattern})
+		if err != nil || ids(vms) != want {
+			t.Errorf("%s: got %s, %v; want %s", pattern, ids(vms), err, want)
+		}
+	}
+}
+
+func TestConfigOnHypervisorPins(t *testing.T) {
+	vms, inv, err := expandText(t, `
+all:
+  hosts: {localhost: {config: {list: [{platform: p1, target: t1}]}}}
+  children:
+    hypervisors:
+      hosts: {h1: {ansible_libvirt_uri: "test:///a"}, h2: {ansible_host: 10.0.0.2, ansible_port: 2222, locked: broken fan, labels: [big], capacity: {vms: 3}}}
+      vars: {config: {list: [{platform: p2, target: t2}]}}
+`+someDefinitions, ExpandOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ids(vms); got != "p1/t1 p2/t2@h1 p2/t2@h2" {
+		t.Errorf("got %s", got)
+	}
+	if vms[0].Host != "" || vms[1].Host != "h1" || vms[1].Def.Metadata.Connection != "test:///a" || vms[1].Name == vms[2].Name {
+		t.Errorf("got %+v", vms)
+	}
+	placed, err := inv.Place(context.Background(), vms[0], "h1", ExpandOptions{Facts: func(string) *value.Dict {
+		return value.NewDict("ansible_env", value.NewDict("HOME", "/home/x"))
+	}})
+	if err != nil || placed.Host != "h1" || placed.ID != "p1/t1" || placed.Def.Metadata.TmpDir != "/home/x/tmp/" || placed.Def.Metadata.Connection != "test:///a" {
+		t.Errorf("placed %+v, %v", placed, err)
+	}
+	hs, err := inv.Hypervisors()
+	if err != nil || len(hs) != 2 || hs[1].Locked != "broken fan" || hs[1].Port != 2222 || hs[1].VMs != 3 || hs[1].Labels[0] != "big" || hs[0].Connection != "ssh" {
+		t.Errorf("hypervisors %+v, %v", hs, err)
+	}
+}
+
+func TestConfigFromAllIsAskedForOnce(t *testing.T) {
+	vms, _, err := expandText(t, "all: {vars: {config: {list: [{platform: p1, target: t1}]}}, children: {hypervisors: {hosts: {h1: , h2: }}}}\n"+someDefinitions, ExpandOptions{})
+	if err != nil || ids(vms) != "p1/t1" || vms[0].Host != "" {
+		t.Errorf("got %s, %v", ids(vms), err)
+	}
+}
+
+func TestNativeExtendsAndEdits(t *testing.T) {
+	vms, _, err := expandText(t, `
+all: {hosts: {localhost: {config: {list: [{platform: child, target: t1}]}}}}
+targets: {t1: {arch: x86_64}}
+`, ExpandOptions{}, "setup_vm/platforms/base.yaml", `
+vars: {version: "11", size: 1G, url: "http://x/{{ version }}"}
+metadata:
+  sources:
+    - before_provision:
+        - {callback: callbacks/sources/fetch.yaml, src: "{{ url }}"}
+        - {callback: copy, src: a, dest: b}
+disks: [{src: a}]
+`, "setup_vm/platforms/child.yml", `
+extends: base
+vars: {version: "12"}
+sources+: [{on_provision: {src: x, dest: y}}]
+insert:
+  - {after: fetch, callback: extend_and_convert, size: "{{ size }}"}
+  - {before: copy, callback: second}
+disks+: [{src: b, readonly: true}]
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := vms[0].Def
+	var names []string
+	for _, task := range d.Metadata.Sources[0].BeforeProvision {
+		names = append(names, task.Callback)
+	}
+	first := d.Metadata.Sources[0].BeforeProvision
+	if strings.Join(names, " ") != "callbacks/sources/fetch.yaml extend_and_convert second copy" || value.Text(get(first[0].Args, "src")) != "http://x/12" ||
+		value.Text(get(first[1].Args, "size")) != "1G" || len(d.Metadata.Sources) != 2 || len(d.Disks) != 2 || !d.Disks[1].ReadOnly {
+		t.Errorf("got %v %+v", names, d)
+	}
+}
+
+func TestUserDefinitionMayExtendItsBuiltInNamesake(t *testing.T) {
+	vms, _, err := expandText(t, "all: {hosts: {localhost: {config: {list: [{platform: p1, target: amd64}]}}}, vars: {parse_lookup_dir_path: defs}}\n"+someDefinitions,
+		ExpandOptions{}, "defs/targets/amd64.yaml", "extends: amd64\ncpu: host\n")
+	if err != nil || vms[0].Arch != "x86_64" || vms[0].Def.CPU != "host" || vms[0].Def.Machine != "q35" {
+		t.Errorf("got %+v, %v", vms, err)
+	}
+}
+
+func TestTaskFileDefinition(t *testing.T) {
+	run := func(_ context.Context, r DefinitionRequest) (DefinitionFacts, error) {
+		vm, err := r.Vars.Eval(tmpl("{{ vm.metadata.platform_name }} {{ vm.arch }} on {{ inventory_hostname }}"))
+		if err != nil {
+			return DefinitionFacts{}, err
+		}
+		return DefinitionFacts{
+			Facts: value.NewDict("vm", value.NewDict("machine", vm, "ram", int64(7))),
+			Hosts: map[string]*value.Dict{"VM tasks_t1": value.NewDict("ansible_port", int64(4242))},
+		}, nil
+	}
+	text := "all: {hosts: {localhost: {config: {list: [{platform: tasks, target: t1}]}}}}\n" + someDefinitions
+	vms, _, err := expandText(t, text, ExpandOptions{Run: run}, "setup_vm/platforms/tasks.yaml", "- debug:\n")
+	if err != nil || vms[0].Def.Machine != "tasks x86_64 on localhost" || vms[0].Def.RAMMiB != 7 || vms[0].Def.Net[0].Source != "hostfwd=tcp:127.0.0.1:4242-:22" {
+		t.Errorf("got %+v, %v", vms, err)
+	}
+	_, _, err = expandText(t, text, ExpandOptions{}, "setup_vm/platforms/tasks.yaml", "- debug:\n")
+	if err == nil || !strings.Contains(err.Error(), "cannot run here") {
+		t.Errorf("without a runner: %v", err)
+	}
+}
+
+func TestBadInput(t *testing.T) {
+	list := func(item string) string {
+		return "all:\n  hosts:\n    localhost:\n      config:\n        list:\n          - " + item + "\n" + someDefinitions
+	}
+	for name, c := range map[string]struct {
+		text string
+		want []string
+	}{
+		"group key":        {"all:\n  host:\n    a:\n", []string{`inventory.yaml:2:3: unknown key "host" in group "all" (did you mean "hosts"?)`}},
+		"several at once":  {"all:\n  hosts: [a]\n  vars: x\nb:\n  kids:\n", []string{"inventory.yaml:2:3: hosts of group \"all\" is a list", "inventory.yaml:3:3: vars of", "inventory.yaml:5:3: unknown key \"kids\""}},
+		"config key":       {"all: {hosts: {localhost: {config: {permutation: {}}}}}\n", []string{`unknown key "permutation" (did you mean "permutations"?)`}},
+		"item key":         {list("{platform: p1, target: t1, cuont: 2}"), []string{`inventory.yaml:6:40: unknown key "cuont" (did you mean "count"?)`}},
+		"item missing":     {list("{platform: p1}"), []string{`inventory.yaml:6:13: "target" is missing`}},
+		"wrong type":       {list("{platform: p1, target: t1, count: many}"), []string{"inventory.yaml:6:40: count is text, not a whole number"}},
+		"list of text":     {list("p1"), []string{"list[0] is text, not a mapping"}},
+		"unknown platform": {list("{platform: p3, target: t1}"), []string{`inventory.yaml:6:14: unknown platform "p3"`, "setup_vm/platforms", `did you mean "p`}},
+		"unknown target":   {list("{platform: p1, target: amd46}"), []string{`inventory.yaml:6:28: unknown target "amd46"`, `did you mean "amd64"?`}},
+		"escaping name":    {list("{platform: ../../etc/x, target: t1}"), []string{"is no name of a platform"}},
+		"undefined":        {list(`{platform: p1, target: t1, machine: "{{ nowhere }}"}`), []string{"inventory.yaml:6:53:", "nowhere"}},
+		"recursion":        {"all:\n  vars: {x: \"{{ y }}\", y: \"{{ x }}\"}\n  hosts: {localhost: {config: {list: [{platform: p1, target: t1, machine: \"{{ x }}\"}]}}}\n" + someDefinitions, []string{"inventory.yaml:"}},
+		"syntax":           {list(`{platform: p1, target: t1, machine: "{{ x"}`), []string{"inventory.yaml:6:50:"}},
+		"duplicate":        {"all:\n  vars:\n    a: 1\n    a: 2\n", []string{`inventory.yaml:4:5: duplicate key "a" (first given at line 3)`}},
+		"tab":              {"all:\n\tvars:\n", []string{"inventory.yaml:2:1: a tab in the indentation"}},
+		"definition key":   {"all: {hosts: {localhost: {config: {list: [{platform: q, target: t1}]}}}}\nplatforms:\n  q:\n    vcpu: 2\ntargets: {t1: {arch: x86_64}}\n", []string{`inventory.yaml:4:5: unknown key "vcpu" (did you mean "vcpus"?)`}},
+		"definition type":  {"all: {hosts: {localhost: {config: {list: [{platform: q, target: t1}]}}}}\nplatforms:\n  q:\n    ram: lots\ntargets: {t1: {arch: x86_64}}\n", []string{"inventory.yaml:4:5: ram is text, not a whole number"}},
+		"own ancestor":     {"a: {children: {b: {children: {a: }}}}\n", []string{"contains itself"}},
+		"extends itself":   {"all: {hosts: {localhost: {config: {list: [{platform: a, target: t1}]}}}}\nplatforms: {a: {extends: b}, b: {extends: a}}\ntargets: {t1: {arch: x}}\n", []string{`platform "a" extends itself`}},
+		"range":            {"all: {hosts: {\"a[9:1]\": }}\n", []string{`host range "a[9:1]"`}},
+		"too many":         {"all: {hosts: {localhost: {config: {list: [{platform: p1, target: t1, count: 1000000}]}}}}\n" + someDefinitions, []string{"more than 200000 VMs"}},
+		"no arch":          {"all: {hosts: {localhost: {config: {list: [{platform: a, target: b}]}}}}\nplatforms: {a: {}}\ntargets: {b: {}}\n", []string{`target "b" sets no arch`}},
+		"insert":           {"all: {hosts: {localhost: {config: {list: [{platform: a, target: amd64}]}}}}\nplatforms: {a: {extends: debian_12, insert: {after: fecth, callback: x}}}\n", []string{`no callback "fecth"`, `did you mean "fetch"?`}},
+		"same names":       {"all: {hosts: {localhost: {config: {permutations: {platforms: [a], targets: [amd64, arm64]}}}}}\nplatforms: {a: {metadata: {name: x}}}\n", []string{"have the same name \"x\""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := expandText(t, c.text, ExpandOptions{})
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("got %v\nwant %s", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestVariableFilesAreChecked(t *testing.T) {
+	dir := write(t, map[string]string{"inventory.yaml": "web: {hosts: {a: }}\n", "group_vars/web.yaml": "a: 1\na: 2\n", "host_vars/a/x.yml": "- 1\n"})
+	_, err := Load(filepath.Join(dir, "inventory.yaml"), Options{})
+	if len(source.Flatten(err)) != 2 || !strings.Contains(err.Error(), "web.yaml:2:1: duplicate") || !strings.Contains(err.Error(), "x.yml:1:1: the file holds a list") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestExtraForms(t *testing.T) {
+	file := filepath.Join(write(t, map[string]string{"v.yaml": "a: file\n"}), "v.yaml")
+	for text, want := range map[string]string{
+		"a=1 b='two words' c={{ 1 + 1 }}": `{"a":"1","b":"two words","c":"{{ 1 + 1 }}"}`, `{"a": [1]}`: `{"a":[1]}`, "@" + file: `{"a":"file"}`,
+		`a="x=y" b=`: `{"a":"x=y","b":""}`,
+	} {
+		d, err := ParseExtra(text)
+		if err != nil || value.Text(d) != want {
+			t.Errorf("%s: got %s, %v", text, value.Text(d), err)
+		}
+	}
+	for _, text := range []string{"novalue", "a='x", "@/nonexistent", "[1]"} {
+		if _, err := ParseExtra(text); err == nil {
+			t.Errorf("%s is taken", text)
+		}
+	}
+}
+
+func benchText(n int) string {
+	var b strings.Builder
+	b.WriteString("all:\n  hosts:\n    localhost:\n      config:\n        permutations:\n          targets: [t1, t2, t3, t4]\n          platforms:\n")
+	for i := range n / 4 {
+		fmt.Fprintf(&b, "            - p%d\n", i)
+	}
+	b.WriteString("targets:\n")
+	for i := range 4 {
+		fmt.Fprintf(&b, "  t%d: {arch: x86_64, machine: q35}\n", i+1)
+	}
+	b.WriteString("platforms:\n")
+	for i := range n / 4 {
+		fmt.Fprintf(&b, "  p%d: {extends: debian_12, ram: %d}\n", i, 512+i)
+	}
+	return b.String()
+}
+
+func benchmarkExpand(b *testing.B, n int) {
+	dir := write(b, map[string]string{"inventory.yaml": benchText(n)})
+	b.ReportAllocs()
+	for b.Loop() {
+		inv, err := Load(filepath.Join(dir, "inventory.yaml"), Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		vms, err := inv.Expand(context.Background(), ExpandOptions{})
+		if err != nil || len(vms) != n {
+			b.Fatal(len(vms), err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(n), "µs/VM")
+}
+
+func BenchmarkExpand10000(b *testing.B)  { benchmarkExpand(b, 10_000) }
+func BenchmarkExpand100000(b *testing.B) { benchmarkExpand(b, 100_000) }
