@@ -12,6 +12,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/GehirnInc/crypt/sha512_crypt"
@@ -71,12 +72,13 @@ func (b *bootstrap) recipe(ctx context.Context, im *engine.Image) (*recipe, erro
 		return nil, err
 	}
 	meta := im.VM.Def.Metadata
+	// names of platforms have underscores, names of hosts must not (RFC 1123)
 	r := &recipe{
 		arch:           arch,
 		suite:          first(b.Suite, map[bool]string{true: "trixie", false: "bookworm"}[arch.name == "riscv64"]),
 		mirror:         first(b.Mirror, im.Mirror),
 		components:     first(strings.Join(b.Components, ","), "main"),
-		hostname:       first(b.Hostname, meta.Hostname, "guest"),
+		hostname:       strings.ReplaceAll(first(b.Hostname, meta.Hostname, "guest"), "_", "-"),
 		packages:       append(slices.Clone(guestPackages), b.Packages...),
 		format:         "qcow2",
 		dest:           b.Dest,
@@ -164,18 +166,14 @@ func (r *recipe) check() error {
 	return nil
 }
 
-var sizeRE = regexp.MustCompile(`^([0-9]{1,7})([MGT])i?B?$`)
+var sizeRE = regexp.MustCompile(`(?i)^([0-9]{1,7})([MGT])(iB|B)?$`)
 
 // sizeMiB reads a size such as 4G; the units are powers of 1024.
 func sizeMiB(s string) (int64, error) {
-	m := sizeRE.FindStringSubmatch(strings.ToUpper(strings.TrimSpace(s)))
-	if m == nil {
-		m = sizeRE.FindStringSubmatch(strings.TrimSpace(s))
-	}
 	var n int64
-	if m != nil {
-		fmt.Sscan(m[1], &n)
-		n <<= map[string]uint{"M": 0, "G": 10, "T": 20}[m[2]]
+	if m := sizeRE.FindStringSubmatch(strings.TrimSpace(s)); m != nil {
+		n, _ = strconv.ParseInt(m[1], 10, 64) // seven digits at most
+		n <<= map[string]uint{"M": 0, "G": 10, "T": 20}[strings.ToUpper(m[2])]
 	}
 	if n < 1024 || n > 64<<20 {
 		return 0, fmt.Errorf("size %q: want 1G to 64T, such as 4G or 6000M", s)
