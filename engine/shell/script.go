@@ -20,7 +20,8 @@ import (
 //     there about jobs that a signal ended;
 //   - USR1 and USR2 end the command's process group. Where job control works without a
 //     terminal (bash, ksh) or in mode b (with setsid) the command has a group of its own;
-//     else it is the shell's, which outlives TERM by its trap;
+//     else it is the shell's, which outlives TERM by its trap. On a terminal job control
+//     is left off: a job in the background must not read the terminal;
 //   - wait returns early after a trap, hence the loop;
 //   - the e frame says whether something of the group is left; such a shell is not used again.
 const prelude = `
@@ -32,7 +33,7 @@ trap : TERM
 trap 'kill -TERM $farm_g' USR1
 trap 'kill -KILL $farm_g' USR2
 farm_g=0
-set -m 2>/dev/null
+%s
 case $- in
 *m*) farm_m=1 farm_b= ;;
 *) farm_m= farm_b=$(command -v setsid) ;;
@@ -82,11 +83,11 @@ farm_end() {
 )
 
 func preludeText(token string, pty bool) string {
-	ends := pipeEnds
+	ends, jobs := pipeEnds, "set -m 2>/dev/null"
 	if pty {
-		ends = fmt.Sprintf(ptyEnds, newToken())
+		ends, jobs = fmt.Sprintf(ptyEnds, newToken()), "set +m"
 	}
-	return fmt.Sprintf(prelude, ends, token)
+	return fmt.Sprintf(prelude, ends, jobs, token)
 }
 
 var (
