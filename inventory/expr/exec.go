@@ -31,9 +31,7 @@ func (m *machine) statement(s statement) signal {
 	case *textNode:
 		m.write(n.text)
 	case *output:
-		v := m.eval(n.x)
-		m.at = n.at
-		m.print(v)
+		m.print(m.eval(n.x))
 	case *ifNode:
 		return m.execIf(n)
 	case *forNode:

@@ -15,7 +15,8 @@ type fault struct {
 	at   int // byte offset in the text; -1 = where the evaluator is
 	what string
 	hint string
-	err  error // if set, it is positioned already, or printed in place of what
+	err  error    // if set, it is positioned already, or printed in place of what
+	in   *program // that at belongs to; nil = the one that runs
 }
 
 // throwAt and its like stop a parse or an evaluation. They panic with a fault, which
@@ -44,6 +45,9 @@ func guard(err *error, text string, pos source.Pos, inFile bool, at *int) {
 	switch r := recover().(type) {
 	case nil:
 	case *fault:
+		if r.in != nil && r.in.text != text {
+			r.at = -1
+		}
 		if r.at < 0 && at != nil {
 			r.at = *at
 		}
@@ -68,14 +72,10 @@ func (f *fault) positioned(text string, pos source.Pos, inFile bool) error {
 	if placed != nil && placed == f.err {
 		e.What, e.Hint, e.Err = placed.What, placed.Hint, placed.Err
 	}
-	if line != "" {
-		if e.What != "" && e.Err != nil {
-			e.What += ": " + e.Err.Error()
-			e.Err = nil
-		}
-		if e.Err == nil {
-			e.What += line
-		}
+	if line != "" && e.What != "" {
+		e.What = line + ": " + e.What
+	} else if line != "" {
+		e.What = line
 	}
 	return e
 }
@@ -106,5 +106,5 @@ func place(text string, pos source.Pos, inFile bool, at int) (source.Pos, string
 	if len(line) > 80 {
 		line = strings.ToValidUTF8(line[:80], "") + "..."
 	}
-	return pos, fmt.Sprintf(", in line %d of the text: %s", strings.Count(text[:at], "\n")+1, line)
+	return pos, fmt.Sprintf("in line %d of the text, %q", strings.Count(text[:at], "\n")+1, line)
 }

@@ -197,7 +197,7 @@ func setOf(list []any) *seen {
 }
 
 func uniqueFilter(c *call) any {
-	caseful := c.value(0, "case_sensitive", nil)
+	caseful := c.bool(0, "case_sensitive", false)
 	attr := c.value(1, "attribute", nil)
 	s, out := &seen{}, []any{}
 	list := c.items()
@@ -207,10 +207,7 @@ func uniqueFilter(c *call) any {
 		if attr != nil {
 			key = c.m.path(x, attr)
 		}
-		if caseful != nil && !truth(caseful) {
-			key = foldKey(key, false)
-		}
-		if s.add(key) {
+		if s.add(foldKey(key, caseful)) {
 			out = append(out, x)
 		}
 	}

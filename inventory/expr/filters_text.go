@@ -227,7 +227,9 @@ func quoteURL(s string, slash bool) string {
 }
 
 func urlEncode(c *call) any {
-	pair := func(k, v any) string { return quoteURL(text(k), false) + "=" + quoteURL(text(v), false) }
+	pair := func(k, v any) string {
+		return strings.ReplaceAll(quoteURL(text(k), false)+"="+quoteURL(text(v), false), "%20", "+")
+	}
 	var parts []string
 	switch t := c.defined().(type) {
 	case *value.Dict:

@@ -36,6 +36,9 @@ type token struct {
 type syntax struct {
 	trimBlocks   bool // drop the newline after a block
 	lstripBlocks bool // drop the blanks before a block on its line
+	// rawStrings takes backslashes in the texts of {{ }} as they are: in YAML they have
+	// been through YAML's escapes, and Ansible does not resolve them twice.
+	rawStrings bool
 }
 
 // lexer splits a template into tokens. It throws faults.
@@ -45,6 +48,7 @@ type lexer struct {
 	syn    syntax
 	tokens []token
 	trim   bool // the next data loses its leading white space: "-%}"
+	raw    bool // backslashes in texts stand for themselves
 }
 
 func lexTemplate(src string, start int, syn syntax) []token {
@@ -106,9 +110,11 @@ func (l *lexer) data() {
 		l.comment(open)
 	case '{':
 		l.add(token{kind: tVarBegin, off: open})
+		l.raw = l.syn.rawStrings
 		l.inside(tVarEnd, "}}")
+		l.raw = false
 	default:
-		if l.raw(open) {
+		if l.rawBlock(open) {
 			return
 		}
 		l.add(token{kind: tBlockBegin, off: open})
@@ -126,6 +132,9 @@ func (l *lexer) text(start, end int) {
 	}
 	l.trim = false
 	if s != "" {
+		if strings.Contains(s, "\r") {
+			s = strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
+		}
 		l.add(token{kind: tData, text: s, off: off})
 	}
 }
@@ -151,8 +160,8 @@ func (l *lexer) eatNewline() {
 	}
 }
 
-// raw takes {% raw %} ... {% endraw %} as data.
-func (l *lexer) raw(open int) bool {
+// rawBlock takes {% raw %} ... {% endraw %} as data.
+func (l *lexer) rawBlock(open int) bool {
 	rest := strings.TrimLeft(l.src[l.pos:], " \t\r\n")
 	if !strings.HasPrefix(rest, "raw") {
 		return false
@@ -281,7 +290,13 @@ func (l *lexer) str(quote byte) {
 			i++
 		case quote:
 			l.pos = i + 1
-			l.add(token{kind: tString, text: unescape(l.src[start+1 : i]), off: start})
+			s := l.src[start+1 : i]
+			if l.raw {
+				s = strings.ReplaceAll(s, `\`+string(quote), string(quote))
+			} else {
+				s = unescape(s)
+			}
+			l.add(token{kind: tString, text: s, off: start})
 			return
 		}
 	}

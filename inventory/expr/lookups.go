@@ -66,7 +66,7 @@ func lookups() map[string]function {
 	return map[string]function{
 		"first_found": firstFound, "template": templateLookup, "file": fileLookup,
 		"unvault": fileLookup, "fileglob": fileGlob, "env": envLookup, "vars": varsLookup,
-		"dict": dictLookup, "items": flatLookup, "flattened": flatLookup, "list": listLookup,
+		"dict": dictLookup, "items": flatLookup, "flattened": deepLookup, "list": listLookup,
 		"indexed_items": indexedItems, "sequence": sequenceLookup, "lines": refused,
 		"random_choice": func(c *call) any {
 			if len(c.args) == 1 {
@@ -375,6 +375,12 @@ func flatLookup(c *call) any {
 		}
 	}
 	return out
+}
+
+// deepLookup flattens its terms at every depth.
+func deepLookup(c *call) any {
+	c.in, c.args, c.named = c.args, nil, nil
+	return flattenFilter(c)
 }
 
 func listLookup(c *call) any { return append([]any{}, c.args...) }

@@ -212,15 +212,15 @@ func (m *machine) eval(x expression) any {
 		return n.v
 	case *name:
 		m.at = n.at
-		return m.variable(n.id)
+		return m.met(m.variable(n.id), x, n.at)
 	case *attribute:
 		o := m.eval(n.x)
 		m.at = n.at
-		return m.named(m.attr(o, n.name), n)
+		return m.met(m.attr(o, n.name), n, n.at)
 	case *subscript:
 		o, key := m.eval(n.x), m.eval(n.key)
 		m.at = n.at
-		return m.named(m.index(o, key), n)
+		return m.met(m.index(o, key), n, n.at)
 	case *slicing:
 		return m.slicing(n)
 	case *invocation:
@@ -258,12 +258,13 @@ func (m *machine) eval(x expression) any {
 	panic(fmt.Sprintf("no evaluation for %T", x))
 }
 
-// named gives something undefined the whole path that was asked for.
-func (m *machine) named(v any, x expression) any {
+// met gives something undefined the path that was asked for and its place, once.
+func (m *machine) met(v any, x expression, at int) any {
 	u, ok := v.(*undefined)
-	if !ok || u.m != nil || u.err != nil {
+	if !ok || u.in != nil {
 		return v
 	}
+	u.in, u.at = m.prog, at
 	if p := written(x); p != "" && !strings.HasPrefix(u.name, "item ") {
 		u.name = p
 	}

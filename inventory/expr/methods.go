@@ -40,10 +40,11 @@ func (m *machine) method(a *attribute, x any, name string, list []any, named map
 		}
 		known = keysOf(tab.listMethods)
 	case *value.Dict, Lazy, *namespace:
-		v := m.attr(x, name)
-		switch v.(type) {
-		case *macro, builtin:
-			return m.apply(v, list, named, order)
+		if _, lazy := x.(Lazy); !lazy {
+			switch v := m.attr(x, name).(type) {
+			case *macro, builtin:
+				return m.apply(v, list, named, order)
+			}
 		}
 		if f, ok := tab.dictMethods[name]; ok {
 			return m.call(f, name, x, list, named, order)

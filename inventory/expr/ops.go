@@ -56,7 +56,7 @@ func (m *machine) operate(op string, x, y any) any {
 		u.fail()
 	}
 	if op == "~" {
-		return bounded(text(x) + text(y))
+		return m.made(text(x) + text(y))
 	}
 	if s, ok := x.(string); ok && op == "%" {
 		return percent(s, y)
@@ -107,11 +107,17 @@ func bounded(s string) string {
 	return s
 }
 
+// made bounds a new text and spends its length from the budget.
+func (m *machine) made(s string) string {
+	m.run.step(len(s) / 100)
+	return bounded(s)
+}
+
 func (m *machine) add(x, y any) (any, bool) {
 	switch a := x.(type) {
 	case string:
 		if b, ok := y.(string); ok {
-			return bounded(a + b), true
+			return m.made(a + b), true
 		}
 	case []any:
 		if b, ok := y.([]any); ok {
@@ -170,7 +176,7 @@ func (m *machine) repeat(x any, n int64) (any, bool) {
 		if len(t) > 0 && n > int64(maxText/len(t)) {
 			throw("text of more than %d bytes", maxText)
 		}
-		return strings.Repeat(t, int(n)), true
+		return m.made(strings.Repeat(t, int(n))), true
 	case []any:
 		return m.repeatItems(t, n), true
 	case tuple:

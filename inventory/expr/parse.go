@@ -5,8 +5,11 @@ import (
 	"strconv"
 )
 
-// maxNesting bounds the depth of an expression's parentheses and a template's blocks.
-const maxNesting = 200
+// Bounds on the depth of the tree, which the evaluator walks on the stack.
+const (
+	maxNesting = 200    // parentheses and blocks inside each other
+	maxLinks   = 20_000 // operators, attributes, calls and filters of one statement
+)
 
 // parser is a recursive descent parser with Jinja2's precedences
 // (https://jinja.palletsprojects.com/en/3.1.x/templates/#expressions). It throws faults.
@@ -14,6 +17,7 @@ type parser struct {
 	tokens []token
 	i      int
 	depth  int
+	links  int
 }
 
 func (p *parser) peek() token { return p.tokens[p.i] }
@@ -85,11 +89,19 @@ func (p *parser) deeper() func() {
 	return func() { p.depth-- }
 }
 
+// link counts what makes a statement's tree one deeper.
+func (p *parser) link() {
+	if p.links++; p.links > maxLinks {
+		throwAt(p.peek().off, fmt.Sprintf("more than %d operations in one expression", maxLinks), "")
+	}
+}
+
 // expression parses a whole expression without commas.
 func (p *parser) expression() expression {
 	defer p.deeper()()
 	x := p.or()
 	for p.isName("if") {
+		p.link()
 		at := p.next().off
 		c := &conditional{x: x, cond: p.or(), at: at}
 		if p.skipName("else") {
@@ -103,6 +115,7 @@ func (p *parser) expression() expression {
 func (p *parser) or() expression {
 	x := p.and()
 	for p.isName("or") {
+		p.link()
 		at := p.next().off
 		x = &binary{op: "or", x: x, y: p.and(), at: at}
 	}
@@ -112,6 +125,7 @@ func (p *parser) or() expression {
 func (p *parser) and() expression {
 	x := p.not()
 	for p.isName("and") {
+		p.link()
 		at := p.next().off
 		x = &binary{op: "and", x: x, y: p.not(), at: at}
 	}
@@ -153,7 +167,7 @@ func (p *parser) compare() expression {
 	}
 }
 
-// operators parses a left-associative level.
+// level parses a left-associative level of operators.
 func (p *parser) level(operand func() expression, ops ...string) expression {
 	x := operand()
 	for {
@@ -165,6 +179,7 @@ func (p *parser) level(operand func() expression, ops ...string) expression {
 		if !found {
 			return x
 		}
+		p.link()
 		p.next()
 		x = &binary{op: t.text, x: x, y: operand(), at: t.off}
 	}
@@ -282,6 +297,7 @@ func (p *parser) mapping() expression {
 // postfix parses .name, [key] and (args) after x.
 func (p *parser) postfix(x expression) expression {
 	for {
+		p.link()
 		t := p.peek()
 		switch {
 		case p.skipOp("."):
@@ -299,6 +315,7 @@ func (p *parser) postfix(x expression) expression {
 		case p.isOp("("):
 			x = &invocation{f: x, args: p.arguments(), at: t.off}
 		default:
+			p.links--
 			return x
 		}
 	}
@@ -370,6 +387,7 @@ func (p *parser) arguments() []argument {
 // filters parses | filter, is test and calls after x.
 func (p *parser) filters(x expression) expression {
 	for {
+		p.link()
 		t := p.peek()
 		switch {
 		case p.skipOp("|"):
@@ -379,6 +397,7 @@ func (p *parser) filters(x expression) expression {
 		case p.isOp("("):
 			x = &invocation{f: x, args: p.arguments(), at: t.off}
 		default:
+			p.links--
 			return x
 		}
 	}

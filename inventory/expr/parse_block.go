@@ -16,6 +16,7 @@ func (p *parser) body(open int, ends ...string) ([]statement, string) {
 	var out []statement
 	for {
 		t := p.next()
+		p.links = 0
 		switch t.kind {
 		case tEOF:
 			if len(ends) > 0 {

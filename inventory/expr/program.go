@@ -61,14 +61,21 @@ func (c *cache) keep(key string, p *program) {
 
 // template compiles text, or finds it compiled.
 func (e *Engine) template(text string, pos source.Pos, inFile bool) (p *program, err error) {
-	if p, ok := e.programs.get(text); ok {
+	key := "t" + text
+	if inFile {
+		key = "f" + text
+	}
+	if p, ok := e.programs.get(key); ok {
 		return p, nil
 	}
 	defer guard(&err, text, pos, inFile, nil)
 	if len(text) > maxTemplate {
 		throw("a template of more than %d bytes", maxTemplate)
 	}
-	syn, start := header(text)
+	syn, start := syntax{trimBlocks: true, rawStrings: true}, 0
+	if inFile {
+		syn, start = header(text)
+	}
 	ps := &parser{tokens: lexTemplate(text, start, syn)}
 	p = &program{text: text}
 	p.body, _ = ps.body(0)
@@ -85,13 +92,13 @@ func (e *Engine) template(text string, pos source.Pos, inFile bool) (p *program,
 			}
 		}
 	}
-	e.programs.keep(text, p)
+	e.programs.keep(key, p)
 	return p, nil
 }
 
 // bare compiles an expression without braces.
 func (e *Engine) bare(text string, pos source.Pos) (p *program, err error) {
-	key := "\x00" + text
+	key := "e" + text
 	if p, ok := e.programs.get(key); ok {
 		return p, nil
 	}

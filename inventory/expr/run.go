@@ -7,11 +7,11 @@ import (
 
 // Bounds on one evaluation, so that no file can hang or exhaust the program.
 const (
-	maxSteps = 20_000_000 // nodes evaluated and items produced
-	maxChain = 100        // variables that need variables
-	maxText  = 64 << 20   // bytes of one text
-	maxItems = 5_000_000  // of one list that an operator or a filter makes
-	maxCalls = 100        // macros and includes inside each other
+	maxSteps = 5_000_000 // nodes evaluated and items produced
+	maxChain = 100       // variables that need variables
+	maxText  = 64 << 20  // bytes of one text
+	maxItems = 1_000_000 // of one list that an operator or a filter makes
+	maxCalls = 100       // macros and includes inside each other
 )
 
 // run is one evaluation from outside, with all the variables that it needs. It

@@ -23,6 +23,8 @@ type (
 		keys []string // what there would be instead; nil = the variables
 		m    *machine // nil if keys are known
 		err  error    // a variable that exists but needs something undefined
+		in   *program // where it was met, and the offset there; nil = not known
+		at   int
 	}
 
 	// namespace is a mapping whose entries a template can set.
@@ -57,7 +59,11 @@ func (u *undefined) fail() {
 	if i := strings.LastIndexByte(last, '.'); i >= 0 && u.m == nil {
 		last = last[i+1:]
 	}
-	panic(&fault{at: -1, err: &UndefinedError{Name: u.name}, hint: source.DidYouMean(last, keys)})
+	f := &fault{at: -1, err: &UndefinedError{Name: u.name}, hint: source.DidYouMean(last, keys)}
+	if u.in != nil {
+		f.at, f.in = u.at, u.in
+	}
+	panic(f)
 }
 
 // kindOf says in words what x is.

@@ -154,11 +154,13 @@ func (w *yamlWriter) block(x any, col int, open bool) {
 	case []any:
 		for _, y := range t {
 			pad()
-			w.b.WriteString("-" + strings.Repeat(" ", w.indent-1))
+			w.b.WriteByte('-')
 			if w.leaf(y) {
+				w.b.WriteByte(' ')
 				w.inline(y)
 				w.b.WriteByte('\n')
 			} else {
+				w.b.WriteString(strings.Repeat(" ", w.indent-1))
 				w.block(y, col+w.indent, true)
 			}
 		}
