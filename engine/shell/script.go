@@ -156,7 +156,7 @@ func callText(token string, cmd engine.Cmd, data []byte, streamed bool) string {
 	t.WriteString("set --\n")
 	t.WriteString(settingText(cmd))
 	if len(data) > 0 {
-		t.WriteString("printf '" + printfText(data) + "' | eval " + alwaysQuote(body))
+		t.WriteString("printf '" + printfText(data) + "' | ( eval " + alwaysQuote(body) + " )")
 	} else {
 		t.WriteString(body)
 	}

@@ -330,6 +330,6 @@ func countedInput(token string, cmd engine.Cmd, stream io.Reader) (string, io.Re
 		return "", nil, fmt.Errorf("input of more than %d MiB cannot be passed through a terminal", maxCounted>>20)
 	}
 	body, _ := bodyText(cmd)
-	text := "set --\n" + settingText(cmd) + "head -c " + strconv.Itoa(len(data)) + " | eval " + alwaysQuote(body)
+	text := "set --\n" + settingText(cmd) + "head -c " + strconv.Itoa(len(data)) + " | ( eval " + alwaysQuote(body) + " )"
 	return "farm_run " + token + " s " + alwaysQuote(text) + "\n", bytes.NewReader(data), nil
 }

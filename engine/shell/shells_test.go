@@ -1,0 +1,85 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"farm/engine"
+)
+
+// spawnWith starts program in place of /bin/sh.
+func spawnWith(t *testing.T, argv []string) Spawn {
+	return func(_ context.Context, line string, _ bool) (*Process, error) {
+		if line != "exec /bin/sh" {
+			t.Errorf("asked to start %q", line)
+		}
+		cmd := exec.Command(argv[0], argv[1:]...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		in, _ := cmd.StdinPipe()
+		out, outW := io.Pipe()
+		errs, errW := io.Pipe()
+		cmd.Stdout, cmd.Stderr = outW, errW
+		if err := cmd.Start(); err != nil {
+			return nil, err
+		}
+		over := make(chan struct{})
+		go func() {
+			cmd.Wait()
+			outW.Close()
+			errW.Close()
+			close(over)
+		}()
+		end := func() error {
+			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+			out.Close()
+			return errs.Close()
+		}
+		return &Process{Stdin: in, Stdout: out, Stderr: errs, Exited: over, Wait: func() error { <-over; return nil }, Close: end}, nil
+	}
+}
+
+func TestProtocolWorksInShells(t *testing.T) {
+	for _, argv := range [][]string{{"dash"}, {"bash"}, {"bash", "--posix"}, {"busybox", "ash"}, {"ksh"}, {"mksh"}, {"yash"}} {
+		t.Run(strings.Join(argv, " "), func(t *testing.T) {
+			if _, err := exec.LookPath(argv[0]); err != nil {
+				t.Skip("not installed")
+			}
+			p := New("test", spawnWith(t, argv))
+			defer p.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			for range 2 {
+				out, err := p.Exec(ctx, engine.Cmd{Script: "echo a$X; printf b >&2; exit 4", Env: map[string]string{"X": "it's"}, Dir: "/"})
+				var exit *engine.ExitError
+				if !errors.As(err, &exit) || exit.Status != 4 || string(out.Stdout) != "ait's\n" || string(out.Stderr) != "b" {
+					t.Fatalf("%q, %q, %v", out.Stdout, out.Stderr, err)
+				}
+			}
+			if out, err := p.Exec(ctx, engine.Cmd{Script: "kill -9 $$"}); out.Status != 137 {
+				t.Errorf("killed: %d, %v", out.Status, err)
+			}
+			if out, err := p.Exec(ctx, engine.Cmd{Script: "cat; echo", Stdin: strings.NewReader("\x00%'\xff")}); string(out.Stdout) != "\x00%'\xff\n" {
+				t.Errorf("input: %q, %v", out.Stdout, err)
+			}
+			big := strings.Repeat("x", 1<<20)
+			if out, err := p.Exec(ctx, engine.Cmd{Argv: []string{"cat"}, Stdin: strings.NewReader(big)}); string(out.Stdout) != big {
+				t.Errorf("streamed: %d bytes, %v", len(out.Stdout), err)
+			}
+			if out, err := p.Exec(ctx, engine.Cmd{Script: "sleep 3 & echo now"}); string(out.Stdout) != "now\n" || out.Elapsed > 2*time.Second {
+				t.Errorf("background: %q, %v, %v", out.Stdout, out.Elapsed, err)
+			}
+			short, stop := context.WithTimeout(ctx, 100*time.Millisecond)
+			defer stop()
+			began := time.Now()
+			if _, err := p.Exec(short, engine.Cmd{Script: "sleep 1000"}); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 2*time.Second {
+				t.Errorf("cancelled after %v: %v", time.Since(began), err)
+			}
+		})
+	}
+}
