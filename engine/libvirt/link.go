@@ -22,7 +22,7 @@ import (
 const (
 	connectBudget = 60 * time.Second
 	queryBudget   = 10 * time.Second
-	probeBudget   = 2 * time.Minute
+	probeBudget   = 5 * time.Minute
 	startBudget   = 2 * time.Minute
 	destroyBudget = 30 * time.Second
 )

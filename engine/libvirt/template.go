@@ -161,8 +161,8 @@ func pointAt(x *libvirtxml.DomainDisk, d engine.MachineDisk) {
 	if x.Driver == nil {
 		x.Driver = &libvirtxml.DomainDiskDriver{Name: "qemu"}
 	}
-	if d.Type != "" {
-		x.Driver.Type = d.Type
+	if x.Driver.Type = d.Type; d.Type == "" {
+		x.Driver.Type = "qcow2"
 	}
 }
 
