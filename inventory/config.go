@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"sync"
 
 	"farm/inventory/expr"
 	"farm/inventory/source"
@@ -242,7 +243,7 @@ func parseItem(v any, i int, pos source.Pos) (*wish, error) {
 }
 
 // definitionKeys are the keys of `vm` that farm knows.
-func definitionKeys() []string {
+var definitionKeys = sync.OnceValue(func() []string {
 	var keys []string
 	for _, f := range value.Fields(reflect.TypeFor[Definition]()) {
 		if f.Name != "" {
@@ -251,7 +252,12 @@ func definitionKeys() []string {
 		}
 	}
 	return keys
-}
+})
+
+// nativeKeys are those of a native definition.
+var nativeKeys = sync.OnceValue(func() []string {
+	return append([]string{"extends", "vars", "insert", "sources"}, definitionKeys()...)
+})
 
 func contains(words []string, word string) bool {
 	for _, w := range words {

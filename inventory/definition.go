@@ -62,26 +62,19 @@ func (inv *Inventory) definitionDir(scope *expr.Vars) (string, error) {
 
 // lookup finds a definition in the inventory, in dir, in the catalogue.
 func (inv *Inventory) lookup(kind, name, dir string, pos source.Pos) (*definition, error) {
-	key := dir + "\x00" + kind + "/" + name
+	return inv.resolve(kind, name, dir, inlinePlace, pos, nil)
+}
+
+// resolve finds a definition at the place from or later, with all that it extends, once.
+// above are the definitions that led here.
+func (inv *Inventory) resolve(kind, name, dir string, from int, pos source.Pos, above []*definition) (*definition, error) {
+	key := defKey{kind, name, dir, from}
 	inv.mu.Lock()
 	have := inv.found[key]
 	inv.mu.Unlock()
 	if have != nil {
 		return have, nil
 	}
-	def, err := inv.resolve(kind, name, dir, inlinePlace, pos, nil)
-	if err != nil {
-		return nil, err
-	}
-	inv.mu.Lock()
-	defer inv.mu.Unlock()
-	inv.found[key] = def
-	return def, nil
-}
-
-// resolve finds a definition at the place from or later, with all that it extends.
-// above are the definitions that led here.
-func (inv *Inventory) resolve(kind, name, dir string, from int, pos source.Pos, above []*definition) (*definition, error) {
 	def, err := inv.find(kind, name, dir, from, pos)
 	if err != nil {
 		return nil, err
@@ -90,9 +83,6 @@ func (inv *Inventory) resolve(kind, name, dir string, from int, pos source.Pos, 
 		if up.path == def.path && up.where == def.where {
 			return nil, source.Errorf(pos, "%s %q extends itself", kind[:len(kind)-1], name)
 		}
-	}
-	if def.native == nil {
-		return def, nil
 	}
 	if v, ok := def.native.Get("extends"); ok {
 		parent, isText := v.(string)
@@ -110,7 +100,21 @@ func (inv *Inventory) resolve(kind, name, dir string, from int, pos source.Pos, 
 		}
 		def.base = base
 	}
-	return def, def.prepare()
+	if def.native != nil {
+		if err := def.prepare(); err != nil {
+			return nil, err
+		}
+	}
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	inv.found[key] = def
+	return def, nil
+}
+
+// defKey is what a definition was looked up by.
+type defKey struct {
+	kind, name, dir string
+	from            int
 }
 
 func (inv *Inventory) find(kind, name, dir string, from int, pos source.Pos) (*definition, error) {
@@ -230,7 +234,7 @@ func (def *definition) prepare() error {
 // checkKeys refuses keys that are nearly one that farm knows; others are for the
 // user's own templates and callbacks.
 func checkKeys(d *value.Dict) error {
-	known := append([]string{"extends", "vars", "insert", "sources"}, definitionKeys()...)
+	known := nativeKeys()
 	var errs []error
 	for key := range d.All() {
 		name, ok := key.(string)

@@ -28,7 +28,7 @@ type Inventory struct {
 	inline    map[string]*definition // "platforms/NAME"
 
 	mu       sync.Mutex
-	found    map[string]*definition // as inline, what lookup found
+	found    map[defKey]*definition // what lookup found
 	scopes   map[string]*expr.Vars  // by host name
 	shared   map[string]*value.Dict // variables by the groups that they come from
 	expanded map[string]*expanded   // by VM id
@@ -86,7 +86,7 @@ func (inv *Inventory) Engine() *expr.Engine { return inv.engine }
 
 func (inv *Inventory) reset() {
 	inv.inline = map[string]*definition{}
-	inv.found = map[string]*definition{}
+	inv.found = map[defKey]*definition{}
 	inv.scopes = map[string]*expr.Vars{}
 	inv.shared = map[string]*value.Dict{}
 	inv.expanded = map[string]*expanded{}

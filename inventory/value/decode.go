@@ -3,8 +3,10 @@ package value
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"farm/inventory/source"
@@ -35,9 +37,15 @@ type Field struct {
 	Index    int
 }
 
-// Fields lists the keys of a struct type in the order of its fields.
+// structs keeps what Fields found, which a type's tags alone decide.
+var structs sync.Map // reflect.Type to []Field
+
+// Fields lists the keys of a struct type in the order of its fields. The list is shared.
 func Fields(t reflect.Type) []Field {
-	var fields []Field
+	if have, ok := structs.Load(t); ok {
+		return have.([]Field)
+	}
+	fields := []Field{}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		tag, opts, _ := strings.Cut(f.Tag.Get("yaml"), ",")
@@ -47,7 +55,59 @@ func Fields(t reflect.Type) []Field {
 		names := strings.Split(tag, "|")
 		fields = append(fields, Field{Name: names[0], Aliases: names[1:], Required: opts == "required", Type: f.Type, Index: i})
 	}
+	structs.Store(t, fields)
 	return fields
+}
+
+func decodeStruct(d *Dict, rv reflect.Value) []error {
+	var errs []error
+	fields := Fields(rv.Type())
+	matched := 0
+	for _, f := range fields {
+		found := false
+		for i := -1; i < len(f.Aliases); i++ {
+			name := f.Name
+			if i >= 0 {
+				name = f.Aliases[i]
+			}
+			v, ok := d.Get(name)
+			if !ok {
+				continue
+			}
+			matched++
+			if _, omit := v.(Omit); omit {
+				continue
+			}
+			found = true
+			errs = append(errs, decodeValue(v, rv.Field(f.Index), name, d.KeyPos(name))...)
+		}
+		if f.Required && !found {
+			errs = append(errs, source.Errorf(d.Pos(), "%q is missing", f.Name))
+		}
+	}
+	if matched == d.Len() {
+		return errs
+	}
+	rest := restField(rv.Type())
+	for k, v := range d.All() {
+		switch {
+		case isField(fields, k):
+		case rest >= 0:
+			extra, _ := rv.Field(rest).Interface().(*Dict)
+			if extra == nil {
+				extra = NewDict()
+				rv.Field(rest).Set(reflect.ValueOf(extra))
+			}
+			extra.Set(k, v)
+		default:
+			var known []string
+			for _, f := range fields {
+				known = append(known, f.Name)
+			}
+			errs = append(errs, UnknownKey(d, fmt.Sprint(k), known))
+		}
+	}
+	return errs
 }
 
 func restField(t reflect.Type) int {
@@ -59,46 +119,17 @@ func restField(t reflect.Type) int {
 	return -1
 }
 
-func decodeStruct(d *Dict, rv reflect.Value) []error {
-	var errs []error
-	var known []string
-	used := map[any]bool{}
-	for _, f := range Fields(rv.Type()) {
-		names := append([]string{f.Name}, f.Aliases...)
-		known = append(known, f.Name)
-		found := false
-		for _, name := range names {
-			v, ok := d.Get(name)
-			if !ok {
-				continue
-			}
-			used[name] = true
-			if _, omit := v.(Omit); omit {
-				continue
-			}
-			found = true
-			errs = append(errs, decodeValue(v, rv.Field(f.Index), name, d.KeyPos(name))...)
-		}
-		if f.Required && !found {
-			errs = append(errs, source.Errorf(d.Pos(), "%q is missing", f.Name))
+func isField(fields []Field, key any) bool {
+	name, ok := key.(string)
+	if !ok || name == "" {
+		return false
+	}
+	for i := range fields {
+		if fields[i].Name == name || slices.Contains(fields[i].Aliases, name) {
+			return true
 		}
 	}
-	rest := restField(rv.Type())
-	for k, v := range d.All() {
-		switch {
-		case used[k]:
-		case rest >= 0:
-			extra, _ := rv.Field(rest).Interface().(*Dict)
-			if extra == nil {
-				extra = NewDict()
-				rv.Field(rest).Set(reflect.ValueOf(extra))
-			}
-			extra.Set(k, v)
-		default:
-			errs = append(errs, UnknownKey(d, fmt.Sprint(k), known))
-		}
-	}
-	return errs
+	return false
 }
 
 // UnknownKey is the complaint about a key of d that is none of known.
@@ -240,7 +271,7 @@ func decodeSlice(v any, rv reflect.Value, name string, pos source.Pos) []error {
 		if d, ok := item.(*Dict); ok && !d.Pos().IsZero() {
 			at = d.Pos()
 		}
-		errs = append(errs, decodeValue(item, out.Index(i), fmt.Sprintf("%s[%d]", name, i), at)...)
+		errs = append(errs, decodeValue(item, out.Index(i), name+"["+strconv.Itoa(i)+"]", at)...)
 	}
 	rv.Set(out)
 	return errs

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"farm/inventory"
+	"farm/inventory/source"
+	"farm/inventory/value"
+)
+
+// load reads the inventory at path; in a folder, inventory.yaml or hosts.yaml.
+func (f *inventoryFlags) load(path string) (*inventory.Inventory, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		for _, name := range []string{"inventory.yaml", "inventory.yml", "hosts.yaml", "hosts.yml"} {
+			if file := filepath.Join(path, name); isFile(file) {
+				path = file
+				break
+			}
+		}
+	}
+	return inventory.Load(path, f.options())
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// expandOptions are what definitions may use before any hypervisor is asked.
+func (a *app) expandOptions(inv *inventory.Inventory) inventory.ExpandOptions {
+	return inventory.ExpandOptions{Run: a.definitionRunner(inv)}
+}
+
+// expand lists the VMs that limit selects; none is errNothingSelected with a hint.
+func (a *app) expand(cmd *cobra.Command, inv *inventory.Inventory, limit string) ([]inventory.VM, error) {
+	o := a.expandOptions(inv)
+	o.Limit = limit
+	vms, err := inv.Expand(cmd.Context(), o)
+	if errors.Is(err, inventory.ErrPattern) {
+		return nil, &usageError{fmt.Errorf("--limit: %w", err)}
+	}
+	if err != nil || len(vms) > 0 {
+		return vms, err
+	}
+	o.Limit = ""
+	all, err := inv.Expand(cmd.Context(), o)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%w: the inventory asks for no VM; config needs a list, or permutations of platforms and targets", errNothingSelected)
+	}
+	var names []string
+	for _, vm := range all {
+		names = append(append(names, vm.ID, vm.Name), vm.Groups...)
+	}
+	hint := source.DidYouMean(limit, names)
+	if hint == "" {
+		hint = "such as -l " + all[0].ID
+	}
+	return nil, fmt.Errorf("%w: --limit %q matches none of %d VMs (%s)", errNothingSelected, limit, len(all), hint)
+}
+
+func newInventoryCommand(a *app) *cobra.Command {
+	var flags inventoryFlags
+	var list, graph, asJSON bool
+	var host string
+	cmd := &cobra.Command{
+		Use:   "inventory INVENTORY --list|--host HOST|--graph",
+		Short: "Print an inventory's hosts, groups and variables as ansible-inventory does",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			inv, err := flags.load(args[0])
+			if err != nil {
+				return err
+			}
+			switch {
+			case host != "":
+				if !inv.HasHost(host) {
+					return &usageError{fmt.Errorf("no host %q in %s %s", host, args[0], bracket(source.DidYouMean(host, inv.HostNames())))}
+				}
+				return writeSorted(a.out, inv.RawHostVars(host))
+			case graph:
+				_, err := io.WriteString(a.out, inv.Graph())
+				return err
+			}
+			return writeSorted(a.out, inv.List())
+		},
+	}
+	flags.add(cmd)
+	cmd.Flags().BoolVar(&list, "list", false, "all groups and hosts, as JSON (the default)")
+	cmd.Flags().StringVar(&host, "host", "", "the variables of one `host`, as JSON")
+	cmd.Flags().BoolVar(&graph, "graph", false, "a drawing of the groups")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, as --list and --host always do")
+	cmd.MarkFlagsMutuallyExclusive("list", "host", "graph")
+	return cmd
+}
+
+func bracket(hint string) string {
+	if hint == "" {
+		return ""
+	}
+	return "(" + hint + ")"
+}
+
+// writeSorted prints v as JSON with four spaces and sorted keys, as ansible-inventory does.
+func writeSorted(w io.Writer, v any) error {
+	text, err := encode(sortKeys(v))
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, text, "", "    "); err != nil {
+		return err
+	}
+	b.WriteByte('\n')
+	_, err = b.WriteTo(w)
+	return err
+}
+
+// encode is json.Marshal without HTML escapes.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
+}
+
+func sortKeys(v any) any {
+	switch t := v.(type) {
+	case []any:
+		list := make([]any, len(t))
+		for i, item := range t {
+			list[i] = sortKeys(item)
+		}
+		return list
+	case *value.Dict:
+		type pair struct {
+			name string
+			key  any
+		}
+		var pairs []pair
+		for k := range t.All() {
+			pairs = append(pairs, pair{fmt.Sprint(k), k})
+		}
+		sort.Slice(pairs, func(i, j int) bool { return pairs[i].name < pairs[j].name })
+		out := value.NewDict()
+		for _, p := range pairs {
+			item, _ := t.Get(p.key)
+			out.Set(p.key, sortKeys(item))
+		}
+		return out
+	}
+	return v
+}
+
+// secretWords are parts of names whose values are not shown.
+var secretWords = []string{"password", "passwd", "secret", "token", "api_key", "apikey", "private_key", "_pass", "credential"}
+
+// mask returns v with the values of secret keys replaced at any depth. Files that
+// hold keys are shown: their paths are no secret.
+func mask(v any) any {
+	switch t := v.(type) {
+	case []any:
+		list := make([]any, len(t))
+		for i, item := range t {
+			list[i] = mask(item)
+		}
+		return list
+	case *value.Dict:
+		out := value.NewDict()
+		for k, item := range t.All() {
+			name, _ := k.(string)
+			if isSecret(name) && item != nil && item != "" {
+				item = "********"
+			}
+			out.Set(k, mask(item))
+		}
+		return out
+	}
+	return v
+}
+
+func isSecret(name string) bool {
+	name = strings.ToLower(name)
+	if strings.HasSuffix(name, "_file") || strings.HasSuffix(name, "_path") {
+		return false
+	}
+	for _, word := range secretWords {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	return false
+}

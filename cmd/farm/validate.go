@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"farm/inventory/source"
+)
+
+func newValidateCommand(a *app) *cobra.Command {
+	var flags inventoryFlags
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "validate INVENTORY",
+		Short: "Check an inventory, its definitions and its task files without starting anything",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			count, err := a.validate(cmd, &flags, args[0])
+			if !asJSON {
+				if err == nil {
+					_, err = fmt.Fprintf(a.out, "%s: valid, %d VMs\n", args[0], count)
+				}
+				return err
+			}
+			report := validation{Valid: err == nil, VMs: count, Errors: []finding{}}
+			for _, one := range source.Flatten(err) {
+				report.Errors = append(report.Errors, findingOf(one))
+			}
+			text, encErr := encode(report)
+			if encErr != nil {
+				return encErr
+			}
+			if _, encErr = a.out.Write(text); encErr != nil {
+				return encErr
+			}
+			if err != nil {
+				return &exitError{exitStatus(err)}
+			}
+			return nil
+		},
+	}
+	flags.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was found as JSON")
+	return cmd
+}
+
+// validation is what `farm validate --json` prints.
+type validation struct {
+	Valid  bool      `json:"valid"`
+	VMs    int       `json:"vms"`
+	Errors []finding `json:"errors"`
+}
+
+type finding struct {
+	File    string `json:"file,omitempty"`
+	Line    int    `json:"line,omitempty"`
+	Col     int    `json:"col,omitempty"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+func findingOf(err error) finding {
+	bad, ok := err.(*source.Error)
+	if !ok {
+		return finding{Message: err.Error()}
+	}
+	bare := *bad
+	bare.Pos, bare.Hint = source.Pos{}, ""
+	return finding{bad.Pos.File, bad.Pos.Line, bad.Pos.Col, bare.Error(), bad.Hint}
+}
+
+// validate checks everything that can be checked here and counts the VMs.
+func (a *app) validate(cmd *cobra.Command, flags *inventoryFlags, path string) (int, error) {
+	inv, err := flags.load(path)
+	if err != nil {
+		return 0, err
+	}
+	_, hostErr := inv.Hypervisors()
+	vms, err := inv.Expand(cmd.Context(), a.expandOptions(inv))
+	if err != nil {
+		return 0, source.Join(hostErr, err)
+	}
+	errs := []error{hostErr, a.validateTasks(inv, vms)}
+	if err := source.Join(errs...); err != nil {
+		return len(vms), err
+	}
+	if len(vms) == 0 {
+		return 0, fmt.Errorf("%w: the inventory asks for no VM", errNothingSelected)
+	}
+	return len(vms), nil
+}
