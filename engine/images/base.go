@@ -29,6 +29,11 @@ func (s *Store) Base(ctx context.Context, p engine.Preparation) (engine.Layer, e
 		return l, nil
 	}
 	l, err := s.once(ctx, pl.key, func() (engine.Layer, error) {
+		leave, err := enter(ctx, s.preparing)
+		if err != nil {
+			return engine.Layer{}, err
+		}
+		defer leave()
 		release, err := s.lock(ctx, "layer "+pl.key, func(holder string) {
 			progress(p, fmt.Sprintf("waits for the disks that %s prepares", holder))
 		})

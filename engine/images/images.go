@@ -28,6 +28,10 @@ type Store struct {
 	dir  string // absolute, on the host
 	home string // of the user that conn logs in as
 
+	// A held lock is a command that runs for minutes, and a connection carries only a few at
+	// once: these leave room for the commands that do the work.
+	preparing, freezing chan struct{}
+
 	mu     sync.Mutex
 	flight map[string]*flight // preparations under way in this process, by key
 }
@@ -35,7 +39,7 @@ type Store struct {
 // Open makes the folders of a store on conn's machine, if they are missing. dir may
 // start with ~/, the home of the user that conn logs in as.
 func Open(ctx context.Context, conn engine.Conn, dir string) (*Store, error) {
-	s := &Store{conn: conn, flight: map[string]*flight{}}
+	s := &Store{conn: conn, flight: map[string]*flight{}, preparing: make(chan struct{}, 2), freezing: make(chan struct{}, 1)}
 	out, err := s.sh(ctx, `
 dir=$1
 case $dir in "~") dir=$HOME ;; "~/"*) dir=$HOME/${dir#??} ;; esac
@@ -99,6 +103,35 @@ func (s *Store) remove(ctx context.Context, dirs ...string) error {
 	defer cancel()
 	_, err := s.sh(ctx, `chmod -R u+rwX -- "$@" 2>/dev/null; rm -rf -- "$@"`, dirs...)
 	return err
+}
+
+// Sweep removes what killed preparations left and downloads that nobody has used for
+// the time unused. Work that is under way, in any process, is left alone.
+func (s *Store) Sweep(ctx context.Context, unused time.Duration) error {
+	fail := func(err error) error {
+		return engine.Blame(engine.FarmFault, fmt.Errorf("sweep the image store on %s: %w", s.conn, err))
+	}
+	out, err := s.sh(ctx, `cd "$1/tmp" && for d in *; do [ -e "$d" ] && printf '%s\n' "$d"; done; :`, s.dir)
+	if err != nil {
+		return fail(err)
+	}
+	args := []string{path.Join(s.dir, "tmp")}
+	for name := range strings.Lines(out) {
+		name = strings.TrimSuffix(name, "\n")
+		key, _, _ := strings.Cut(name, ".")
+		args = append(args, s.lockFile("layer "+key), name)
+	}
+	if _, err := s.sh(ctx, `
+cd "$1" || exit; shift
+while [ $# -gt 0 ]; do
+	flock -n "$1" sh -c 'chmod -R u+rwX -- "$1"; rm -rf -- "$1"' sh "$2"; shift 2
+done; :`, args...); err != nil {
+		return fail(err)
+	}
+	if _, err := s.sh(ctx, `find "$1" -type f -amin "+$2" -mmin "+$2" -delete`, s.Downloads(), fmt.Sprint(int64(unused.Minutes()))); err != nil {
+		return fail(err)
+	}
+	return nil
 }
 
 // me names this process in locks, for people.

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"farm/engine"
 	"farm/inventory"
@@ -364,5 +365,72 @@ func TestListIsOldestFirst(t *testing.T) {
 	}
 	if layers[1].Created.Before(layers[0].Created) || layers[0].Used.IsZero() {
 		t.Errorf("order: %v, %v", layers[0], layers[1])
+	}
+}
+
+// narrow is a host that runs only a few commands at once, as a connection over SSH does.
+type narrow struct {
+	*host
+	room chan struct{}
+}
+
+func (n narrow) Exec(ctx context.Context, c engine.Cmd) (engine.Output, error) {
+	leave, err := enter(ctx, n.room)
+	if err != nil {
+		return engine.Output{}, err
+	}
+	defer leave()
+	return n.host.Exec(ctx, c)
+}
+
+func TestManyPreparationsFitFewSessions(t *testing.T) {
+	s, err := Open(t.Context(), narrow{newHost(t), make(chan struct{}, 6)}, "~/farm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, 12)
+	for i := range errs {
+		p := preparation(func(ctx context.Context, im *engine.Image) error {
+			release, err := im.Lock(ctx, "download")
+			if err == nil {
+				release()
+			}
+			return err
+		})
+		p.VM.Def.Disks[0].Serial = strings.Repeat("x", i+1)
+		wg.Go(func() { _, errs[i] = s.Base(t.Context(), p) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSweepLeavesWorkUnderWay(t *testing.T) {
+	s := open(t, newHost(t))
+	dead := filepath.Join(s.Dir(), "tmp", strings.Repeat("d", 64)+".X")
+	old, fresh := filepath.Join(s.Downloads(), "sha256-old"), filepath.Join(s.Downloads(), "sha256-new")
+	for _, f := range []string{dead, old, fresh} {
+		if err := os.WriteFile(f, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	past := time.Now().Add(-100 * time.Hour)
+	if err := os.Chtimes(old, past, past); err != nil {
+		t.Fatal(err)
+	}
+	p := preparation(func(ctx context.Context, im *engine.Image) error {
+		if err := s.Sweep(ctx, time.Hour); err != nil {
+			return err
+		}
+		_, err := os.Stat(im.TmpDir)
+		return err
+	})
+	base(t, s, p)
+	for f, want := range map[string]bool{dead: false, old: false, fresh: true} {
+		if _, err := os.Stat(f); (err == nil) != want {
+			t.Errorf("%s: %v", f, err)
+		}
 	}
 }

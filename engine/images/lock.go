@@ -33,8 +33,7 @@ cat >/dev/null
 // lock holds a lock on the host until release is called or ctx ends. waiting, if
 // not nil, is told once who has it.
 func (s *Store) lock(ctx context.Context, name string, waiting func(holder string)) (release func(), err error) {
-	sum := sha256.Sum256([]byte(name))
-	file := path.Join(s.dir, "locks", hex.EncodeToString(sum[:16]))
+	file := s.lockFile(name)
 	ctx, cancel := context.WithCancel(ctx)
 	in, feed := io.Pipe()
 	said := make(chan string, 4)
@@ -85,6 +84,21 @@ func (s *Store) lock(ctx context.Context, name string, waiting func(holder strin
 			release()
 			return nil, fmt.Errorf("lock %q on %s: %w", name, s.conn, err)
 		}
+	}
+}
+
+func (s *Store) lockFile(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return path.Join(s.dir, "locks", hex.EncodeToString(sum[:16]))
+}
+
+// enter waits for a place in room; leave gives it back.
+func enter(ctx context.Context, room chan struct{}) (leave func(), err error) {
+	select {
+	case room <- struct{}{}:
+		return func() { <-room }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 

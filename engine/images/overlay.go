@@ -84,6 +84,11 @@ func (s *Store) Freeze(ctx context.Context, m engine.FreezeSpec) (engine.Layer, 
 		return fail(fmt.Errorf("the machine has %d disks, its layer %d", len(m.Disks), len(m.Parent.Disks)))
 	}
 	l, err := s.once(ctx, m.Key, func() (engine.Layer, error) {
+		leave, err := enter(ctx, s.freezing)
+		if err != nil {
+			return engine.Layer{}, err
+		}
+		defer leave()
 		release, err := s.lock(ctx, "layer "+m.Key, nil)
 		if err != nil {
 			return engine.Layer{}, err
@@ -181,6 +186,11 @@ func (s *Store) Remove(ctx context.Context, key string) error {
 }
 
 func (s *Store) removeLayer(ctx context.Context, key string) error {
+	leave, err := enter(ctx, s.freezing)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	release, err := s.lock(ctx, "layer "+key, nil)
 	if err != nil {
 		return err
