@@ -272,3 +272,20 @@ func TestHeaderRefusesWhatQemuFollows(t *testing.T) {
 		})
 	}
 }
+
+func TestConvertNamesItsFormats(t *testing.T) {
+	need(t, "qemu-img", "sfdisk", "mke2fs", "ssh-keygen")
+	dir := t.TempDir()
+	img, vmdk := diskImage(t, dir), filepath.Join(dir, "disk.vmdk")
+	run(t, "qemu-img", "convert", "-f", "qcow2", "-O", "vmdk", img, vmdk)
+	store, _ := openStore(t)
+	_, err := store.Base(t.Context(), prepared(t, vmdk, task("img_convert", "src", "in.qcow2", "dest", "root.qcow2")))
+	if err == nil || !strings.Contains(err.Error(), "naming that format as `from`") {
+		t.Errorf("a VMDK that nobody named: %v", err)
+	}
+	l, err := store.Base(t.Context(), prepared(t, vmdk, task("img_convert", "src", "in.qcow2", "dest", "root.qcow2", "from", "vmdk", "to", "qcow2")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, "qemu-img", "compare", "-q", "-f", "qcow2", "-F", "qcow2", img, l.Disks[0].Path)
+}
