@@ -5,6 +5,11 @@
 // The values are those of package value. A template that is one expression keeps its type
 // (jinja2_native for that case); strings are never evaluated again, so what a guest
 // printed stays text.
+//
+// The parser and the evaluator are this package's own. The two Go libraries were tried
+// first and cannot be wrapped into Python's behaviour from outside: minijinja-go computes
+// whole numbers as floats, sorts mappings, has text keys only and no methods on text;
+// gonja panics on % formatting and misreads method calls.
 package expr
 
 import (
@@ -24,9 +29,9 @@ type Options struct {
 	// ReadFile reads a file for the lookups file, template and first_found, and for
 	// {% include %}; nil = no files.
 	ReadFile func(name string) ([]byte, error)
-	// Stat serves the tests exists, file, directory and link, and first_found; nil =
-	// first_found tries ReadFile.
-	Stat func(name string) (fs.FileInfo, error)
+	// Stat follows links; it serves the tests exists, file and directory, and first_found,
+	// which without it tries ReadFile. Lstat serves the tests link and link_exists.
+	Stat, Lstat func(name string) (fs.FileInfo, error)
 	// Glob lists what matches a pattern, sorted, for the lookup fileglob.
 	Glob func(pattern string) ([]string, error)
 	// Env reads an environment variable for the lookup env and for ~.
@@ -42,7 +47,8 @@ type Options struct {
 func HostOptions(dirs ...string) Options {
 	return Options{
 		ReadFile: os.ReadFile,
-		Stat:     os.Lstat,
+		Stat:     os.Stat,
+		Lstat:    os.Lstat,
 		Glob:     filepath.Glob,
 		Env:      os.LookupEnv,
 		Dirs:     dirs,

@@ -22,7 +22,6 @@ type machine struct {
 	out    *strings.Builder
 	blocks map[string]*blockNode // overrides by a template that extends this one
 	depth  int
-	loose  bool // undefined values print as nothing: ignore_errors of the lookup first_found
 }
 
 // frame holds names that a template sets itself.

@@ -332,6 +332,8 @@ func (p *parser) subscript(x expression, at int) expression {
 			if colons++; colons > 2 {
 				throwAt(at, "a slice has at most two colons", "")
 			}
+		case p.isOp(",") && (parts[0] == nil || colons > 0):
+			throwAt(p.peek().off, `unexpected ","`, "")
 		case p.skipOp(","):
 			keys = append(keys, parts[0])
 			parts[0] = nil

@@ -49,7 +49,7 @@ func tests() map[string]function {
 			t[n] = func(c *call) any { return c.m.compare(op, c.in, c.need(0, "other")) }
 		}
 	}
-	t["issubset"], t["issuperset"], t["exists"] = t["subset"], t["superset"], t["exists"]
+	t["issubset"], t["issuperset"] = t["subset"], t["superset"]
 	t["is_abs"], t["is_dir"], t["is_file"], t["is_link"], t["isnan"] = t["abs"], t["directory"], t["file"], t["link"], t["nan"]
 	return t
 }
@@ -179,18 +179,22 @@ func resultTests(t map[string]function) {
 }
 
 func fileTests(t map[string]function) {
-	stat := func(ok func(i fs.FileInfo) bool) function {
+	test := func(links bool, ok func(i fs.FileInfo) bool) function {
 		return func(c *call) any {
-			if c.m.vars.e.o.Stat == nil {
+			stat := c.m.vars.e.o.Stat
+			if links {
+				stat = c.m.vars.e.o.Lstat
+			}
+			if stat == nil {
 				throw("the test %q cannot look at files here", c.name)
 			}
-			info, err := c.m.vars.e.o.Stat(c.m.expandUser(c.text()))
+			info, err := stat(c.m.expandUser(c.text()))
 			return err == nil && ok(info)
 		}
 	}
-	t["exists"] = stat(func(fs.FileInfo) bool { return true })
-	t["link_exists"] = t["exists"]
-	t["file"] = stat(func(i fs.FileInfo) bool { return i.Mode().IsRegular() })
-	t["directory"] = stat(fs.FileInfo.IsDir)
-	t["link"] = stat(func(i fs.FileInfo) bool { return i.Mode()&fs.ModeSymlink != 0 })
+	there := func(fs.FileInfo) bool { return true }
+	t["exists"], t["link_exists"] = test(false, there), test(true, there)
+	t["file"] = test(false, func(i fs.FileInfo) bool { return i.Mode().IsRegular() })
+	t["directory"] = test(false, fs.FileInfo.IsDir)
+	t["link"] = test(true, func(i fs.FileInfo) bool { return i.Mode()&fs.ModeSymlink != 0 })
 }
