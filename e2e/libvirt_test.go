@@ -211,10 +211,6 @@ func live(t *testing.T, h *libvirt.Host, arch, libvirtArch string) {
 		t.Fatalf("uname -m: %q, %v", out.Stdout, err)
 	}
 
-	var console bytes.Buffer
-	if err := h.Conn().Download(ctx, m.ConsoleLog(), &console); err != nil || !strings.Contains(console.String(), "guest is up") {
-		t.Errorf("console log: %v, %q", err, console.String())
-	}
 	owner := s.Owner
 	owner.Keep, owner.Expires = true, time.Now().Add(time.Hour).UTC().Truncate(time.Second)
 	if err := m.SetOwner(ctx, owner); err != nil {
@@ -237,6 +233,10 @@ func live(t *testing.T, h *libvirt.Host, arch, libvirtArch string) {
 	}
 	t.Logf("%s: off after %v", arch, time.Since(began).Round(100*time.Millisecond))
 	wantState(t, m, engine.Off)
+	var console bytes.Buffer
+	if err := h.Conn().Download(ctx, m.ConsoleLog(), &console); err != nil || !strings.Contains(console.String(), "guest is up") {
+		t.Errorf("console log: %v, %q", err, console.String())
+	}
 	if err := m.Remove(ctx); err != nil {
 		t.Fatal(err)
 	}

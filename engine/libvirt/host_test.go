@@ -122,13 +122,15 @@ func TestProbeVerdict(t *testing.T) {
 		why          string
 	}{
 		{"progress", "exit 65", true, ""},
-		{"no progress", "echo 'no good' >&2; exit 1", false, "no good"},
+		{"failure", "[ \"$2\" = tcg ] && exit 65; echo 'no good' >&2; exit 1", false, "no good"},
+		{"no progress", "[ \"$2\" = tcg ] && exit 65; exec sleep 60", false, "did not end"},
+		{"broken emulator", "exit 1", false, "not even emulated"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			h := testHost(t)
 			emulator := filepath.Join(h.basic.home, "emulator")
-			script := "#!/bin/sh\n[ \"$1\" != --version ] || { echo 1.2; exit; }\necho run >>$HOME/runs\n" + c.script + "\n"
+			script := "#!/bin/sh\n[ \"$1\" != --version ] || { echo 1.2; exit; }\n[ \"$2\" != tcg ] || echo run >>$HOME/runs\n" + c.script + "\n"
 			if err := os.WriteFile(emulator, []byte(script), 0o700); err != nil {
 				t.Fatal(err)
 			}

@@ -6,29 +6,41 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
 	"farm/engine"
 )
 
-// probeTime is how long a probe guest gets. Accelerated it ends in a fraction of a
-// second; where /dev/kvm opens but does not work it never ends.
-const probeTime = 8 * time.Second
+// probeTime is how long an emulated probe guest gets; it takes about a second. The
+// accelerated one gets that guest's time and probeSlack: where /dev/kvm opens but does not
+// work it never ends, or it crawls, ten times slower than emulation.
+const (
+	probeTime  = 20 * time.Second
+	probeSlack = time.Second
+)
 
 // probe is a guest that proves that the CPU executes it, by ending the emulator.
 type probe struct {
 	image  []byte
 	args   []string // of the emulator; IMAGE stands for the image's path
+	cpu    []string // further ones for acceleration
 	status int      // of the emulator, when the guest ran
+}
+
+// digest changes with the probe, so that another version of farm asks anew.
+func (p probe) digest() string {
+	return fmt.Sprintf("%08x", crc32.ChecksumIEEE(fmt.Appendf(bytes.Clone(p.image), "%q", p.args)))
 }
 
 // probes are the guests, by architecture.
 func probes() map[string]probe {
 	x86 := probe{
 		image: bootSector(),
-		args: []string{"-machine", "pc", "-m", "32", "-drive", "file=IMAGE,format=raw,if=ide,readonly=on,snapshot=on",
+		args: []string{"-machine", "pc", "-m", "32", "-drive", "file=IMAGE,format=raw,if=ide,snapshot=on",
 			"-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"},
 		status: 0x20<<1 | 1, // see QEMU's isa-debug-exit
 	}
@@ -37,7 +49,8 @@ func probes() map[string]probe {
 		"i686":   x86,
 		"aarch64": {
 			image:  powerOff(),
-			args:   []string{"-machine", "virt,gic-version=host", "-cpu", "host", "-m", "64", "-kernel", "IMAGE"},
+			args:   []string{"-cpu", "max", "-machine", "virt", "-m", "64", "-kernel", "IMAGE"},
+			cpu:    []string{"-machine", "gic-version=host", "-cpu", "host"},
 			status: 0,
 		},
 	}
@@ -98,9 +111,9 @@ func sameFamily(guest, host string) bool {
 	return guest == host || guest == "i686" && host == "x86_64"
 }
 
-// verdictScript prints the key of a probe's verdict, host boot and emulator version, then the
-// verdict that is kept under that key, if any.
-const verdictScript = `key="$1 $("$2" --version 2>/dev/null | head -n 1)"
+// verdictScript prints the key of a probe's verdict, made of the probe, the host's boot
+// and the emulator's version, then the verdict that is kept under that key, if any.
+const verdictScript = `key="$4 $1 $("$2" --version 2>/dev/null | head -n 1)"
 echo "$key"
 [ -r "$3" ] && [ "$(head -n 1 "$3")" = "$key" ] && sed -n 2p "$3"
 exit 0`
@@ -109,7 +122,7 @@ exit 0`
 func (h *Host) bootProbe(ctx context.Context, arch, emulator string, guest probe) (bool, string, error) {
 	dir := path.Join(h.basic.home, ".cache/farm")
 	kept := path.Join(dir, "kvm-"+arch)
-	argv := []string{"/bin/sh", "-c", verdictScript, "sh", h.basic.bootID, emulator, kept}
+	argv := []string{"/bin/sh", "-c", verdictScript, "sh", h.basic.bootID, emulator, kept, guest.digest()}
 	out, err := h.cfg.Conn.Exec(ctx, engine.Cmd{Argv: argv, Keep: 8 << 10})
 	if err != nil {
 		return false, "", fmt.Errorf("look for the verdict on KVM: %w", err)
@@ -138,11 +151,27 @@ func (h *Host) runProbe(ctx context.Context, dir, arch, emulator string, guest p
 	if err := h.cfg.Conn.Upload(ctx, image, 0o600, bytes.NewReader(guest.image)); err != nil {
 		return "", fmt.Errorf("write the probe guest: %w", err)
 	}
-	argv := []string{emulator, "-accel", "kvm", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"}
+	began := time.Now()
+	why, err := h.bootGuest(ctx, probeTime, emulator, "tcg", image, guest)
+	if err != nil || why != "" {
+		return "not even emulated: " + why, err
+	}
+	limit := time.Since(began) + probeSlack
+	guest.args = append(slices.Clone(guest.args), guest.cpu...)
+	why, err = h.bootGuest(ctx, limit, emulator, "kvm", image, guest)
+	if err != nil || why != "" {
+		return "/dev/kvm opens, but " + why, err
+	}
+	return "usable", nil
+}
+
+// bootGuest returns "", or why the guest did not run.
+func (h *Host) bootGuest(ctx context.Context, limit time.Duration, emulator, accel, image string, guest probe) (string, error) {
+	argv := []string{emulator, "-accel", accel, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"}
 	for _, a := range guest.args {
 		argv = append(argv, strings.ReplaceAll(a, "IMAGE", optionText(image)))
 	}
-	turn, cancel := context.WithTimeout(ctx, probeTime)
+	turn, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	out, err := h.cfg.Conn.Exec(turn, engine.Cmd{Argv: argv, Keep: 8 << 10})
 	var exit *engine.ExitError
@@ -150,12 +179,14 @@ func (h *Host) runProbe(ctx context.Context, dir, arch, emulator string, guest p
 	case ctx.Err() != nil:
 		return "", ctx.Err()
 	case turn.Err() != nil:
-		return fmt.Sprintf("/dev/kvm opens, but a probe guest made no progress in %v", probeTime), nil
+		return fmt.Sprintf("a probe guest did not end within %v", limit.Round(100*time.Millisecond)), nil
 	case err != nil && !errors.As(err, &exit):
 		return "", fmt.Errorf("boot the probe guest: %w", err)
 	case out.Status != guest.status:
-		said, _, _ := strings.Cut(clean(string(out.Stderr)), "\n")
+		// warnings come first, the reason last
+		said := clean(string(out.Stderr))
+		said = said[strings.LastIndexByte(said, '\n')+1:]
 		return fmt.Sprintf("a probe guest ended with status %d instead of %d: %s", out.Status, guest.status, said), nil
 	}
-	return "usable", nil
+	return "", nil
 }
