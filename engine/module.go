@@ -45,6 +45,9 @@ type Task struct {
 	Emit   Emit
 	// Host is the inventory name of the host the task acts on.
 	Host string
+	// Reconnect gives a new connection to the same machine after the old one was lost, as
+	// by a reboot; nil = there is none. A module that uses it sets Conn; the tasks that follow get it.
+	Reconnect func(ctx context.Context) (Conn, error)
 	// State is what the tasks on one Conn share in one run, such as "apt cache is fresh".
 	State map[string]any
 }
