@@ -43,7 +43,7 @@ func Open(ctx context.Context, conn engine.Conn, dir string) (*Store, error) {
 	out, err := s.sh(ctx, `
 dir=$1
 case $dir in "~") dir=$HOME ;; "~/"*) dir=$HOME/${dir#??} ;; esac
-mkdir -p -m 0711 "$dir" && cd "$dir" && mkdir -p downloads layers tmp locks && pwd -P && printf %s "$HOME"`, dir)
+mkdir -p -m 0711 "$dir" && cd "$dir" && mkdir -p downloads layers tmp locks && chmod 0711 layers && pwd -P && printf %s "$HOME"`, dir)
 	if err != nil {
 		return nil, engine.Blame(engine.FarmFault, fmt.Errorf("open the image store %q on %s: %w", dir, conn, err))
 	}
