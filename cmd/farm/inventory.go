@@ -120,7 +120,7 @@ func writeSorted(w io.Writer, v any) error {
 		return err
 	}
 	var b bytes.Buffer
-	if err := json.Indent(&b, text, "", "    "); err != nil {
+	if err := json.Indent(&b, bytes.TrimSpace(text), "", "    "); err != nil {
 		return err
 	}
 	b.WriteByte('\n')
