@@ -21,6 +21,7 @@ func TestErrorsSayWhereAndWhat(t *testing.T) {
 		{"{{ vm | combin({}) }}", `vm.yaml:3:14: unknown filter "combin" (did you mean "combine"?)`},
 		{"{{ vm is mappin }}", `vm.yaml:3:15: unknown test "mappin" (did you mean "mapping"?)`},
 		{"{{ 'a' + 1 }}", `vm.yaml:3:13: text + a whole number is not possible (convert with | int, | float or | string)`},
+		{"{{ false | ternary('a', nothere) ~ '' }}", `vm.yaml:3:30: "nothere" is undefined`},
 		{"{{ 1 / 0 }}", `vm.yaml:3:11: division by zero`},
 		{"{{ vm.ram }", `vm.yaml:3:6: an expression that is never closed (close it with "}}")`},
 		{"{{ vm.ram", `vm.yaml:3:6: an expression that is never closed (close it with "}}")`},

@@ -34,7 +34,11 @@ func defaultFilter(c *call) any {
 }
 
 func ternary(c *call) any {
-	yes, no := c.need(0, "true_val"), c.need(1, "false_val")
+	yes, hasYes := c.get(0, "true_val") // may be undefined if it is not chosen
+	no, hasNo := c.get(1, "false_val")
+	if !hasYes || !hasNo {
+		throw("ternary needs two arguments: true_val and false_val")
+	}
 	none := c.value(2, "none_val", nil)
 	switch v := c.defined(); {
 	case v == nil && none != nil:

@@ -155,6 +155,7 @@ func TestCondition(t *testing.T) {
 		"": true, "yes": true, "not yes": false, "word": false, "indirect": false, "list": false,
 		"result.rc == 0 and result is success": true, "nothere is defined": false, "{{ yes }}": true,
 		"'x' in\n ['x']": true, "false": false, "'yes'": true,
+		"(yes | ternary(word, nothere)) == 'False'": true,
 	} {
 		if got, err := v.Condition(text, source.Pos{}); err != nil || got != want {
 			t.Errorf("%q = %v, %v, want %v", text, got, err, want)
