@@ -6,5 +6,23 @@ import "farm/engine"
 
 // All lists the modules.
 func All() []engine.ModuleDef {
-	return []engine.ModuleDef{}
+	return ownModules()
+}
+
+// ownModules lists the modules for commands, variables and files.
+func ownModules() []engine.ModuleDef {
+	return []engine.ModuleDef{
+		{Name: "add_host", New: newAddHost},
+		{Name: "assert", New: newAssert},
+		{Name: "command", New: newCommand},
+		{Name: "debug", New: newDebug},
+		{Name: "fail", New: newFail},
+		{Name: "group_by", New: newGroupBy},
+		{Name: "pause", New: newPause},
+		{Name: "ping", New: newPing},
+		{Name: "raw", New: newRaw},
+		{Name: "script", New: newScript},
+		{Name: "set_fact", New: newSetFact},
+		{Name: "shell", New: newShell},
+	}
 }

@@ -199,3 +199,10 @@ func flag(b bool) string {
 	}
 	return ""
 }
+
+// warn tells the user something that is no failure.
+func warn(t *engine.Task, format string, args ...any) {
+	if t.Emit != nil {
+		t.Emit(engine.Event{Kind: engine.Warning, Task: t.Name, Text: fmt.Sprintf(format, args...)})
+	}
+}

@@ -1,0 +1,54 @@
+package modules
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+
+	"farm/engine"
+	"farm/inventory/value"
+)
+
+// SetFact sets variables of the host.
+type SetFact struct {
+	Cacheable bool        `yaml:"cacheable"` // accepted; facts live as long as the run
+	Facts     *value.Dict `yaml:",rest"`     // names and values
+}
+
+func newSetFact() engine.Module { return &SetFact{} }
+
+// SetFreeForm takes "name=value name=value".
+func (m *SetFact) SetFreeForm(text string) {
+	pairs, _ := keyValues(text)
+	m.Facts = value.NewDict()
+	for _, p := range pairs {
+		var v any = p[1]
+		if b, err := value.ParseBool(p[1]); err == nil && p[1] != "0" && p[1] != "1" {
+			v = b
+		}
+		m.Facts.Set(p[0], v)
+	}
+}
+
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// Validate checks the names.
+func (m *SetFact) Validate() error {
+	if m.Facts.Len() == 0 {
+		return fmt.Errorf("give at least one name: value, or name=value")
+	}
+	for k := range m.Facts.All() {
+		if name := fmt.Sprint(k); !variableName.MatchString(name) {
+			return fmt.Errorf("%q is no name for a variable: letters, digits and _, not starting with a digit", name)
+		}
+	}
+	return nil
+}
+
+// Run sets the variables.
+func (m *SetFact) Run(context.Context, *engine.Task) (engine.Result, error) {
+	if err := m.Validate(); err != nil {
+		return failed("set_fact: %v", err), nil
+	}
+	return engine.Result{Facts: m.Facts}, nil
+}
