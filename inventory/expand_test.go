@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"farm/inventory/source"
 	"farm/inventory/value"
@@ -430,3 +431,26 @@ func benchmarkExpand(b *testing.B, n int) {
 
 func BenchmarkExpand10000(b *testing.B)  { benchmarkExpand(b, 10_000) }
 func BenchmarkExpand100000(b *testing.B) { benchmarkExpand(b, 100_000) }
+
+// BenchmarkExpandRatio reports how many times longer ten times as many VMs take; 10 is linear.
+func BenchmarkExpandRatio(b *testing.B) {
+	expand := func(n int) time.Duration {
+		dir := write(b, map[string]string{"inventory.yaml": fmt.Sprintf("all: {hosts: {localhost: {config: {list: [{platform: p1, target: t1, count: %d}]}}}}\n", n) + someDefinitions})
+		start := time.Now()
+		inv, err := Load(filepath.Join(dir, "inventory.yaml"), Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		vms, err := inv.Expand(context.Background(), ExpandOptions{})
+		if err != nil || len(vms) != n {
+			b.Fatal(len(vms), err)
+		}
+		return time.Since(start)
+	}
+	for b.Loop() {
+		small, large := expand(10_000), expand(100_000)
+		b.ReportMetric(small.Seconds(), "s/10000")
+		b.ReportMetric(large.Seconds(), "s/100000")
+		b.ReportMetric(large.Seconds()/small.Seconds(), "ratio")
+	}
+}
