@@ -1,0 +1,392 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"farm/engine"
+	"farm/inventory/expr"
+	"farm/inventory/source"
+	"farm/inventory/value"
+)
+
+// eachTry is the time between tries of `until` where delay does not say.
+const eachTry = 5 * time.Second
+
+// call is one execution of one task for one item.
+type call struct {
+	*play
+	t     *Task
+	s     *scope
+	vars  *expr.Vars
+	item  string // the label of the loop's item
+	title string
+	quiet bool // no_log
+}
+
+// task runs one task: tags, loop, results, register, notify.
+func (p *play) task(ctx context.Context, t *Task, s *scope) error {
+	vars := p.vars(s, nil)
+	if ok, err := p.selected(s, vars); err != nil || !ok {
+		return err
+	}
+	if !p.started {
+		if t.Title() != p.o.StartAt && title(t, vars) != p.o.StartAt {
+			if t.Module != "include_tasks" && t.Module != "import_tasks" && t.Module != "include_role" && t.Module != "import_role" {
+				return nil
+			}
+		} else {
+			p.started = true
+		}
+	}
+	if t.Module == "import_tasks" || t.Module == "import_role" {
+		if _, ok := t.Keys.Get("loop"); !ok {
+			return p.include(ctx, t, s, vars)
+		}
+	}
+	items, loops, err := p.items(t, vars)
+	if err != nil {
+		// A loop over something undefined is not evaluated where `when` is false anyway.
+		if ok, werr := p.conditions(s, vars); werr == nil && !ok {
+			c := &call{play: p, t: t, s: s, vars: vars, title: title(t, vars)}
+			return p.done(ctx, c, skippedResult("Conditional result was False"), nil, time.Now())
+		}
+		c := &call{play: p, t: t, s: s, vars: vars, title: title(t, vars)}
+		p.announce(c)
+		res, ferr := c.failed(engine.UserFault, err)
+		return p.done(ctx, c, res, ferr, time.Now())
+	}
+	if !loops {
+		c := &call{play: p, t: t, s: s, vars: vars, title: title(t, vars)}
+		return p.single(ctx, c)
+	}
+	return p.loop(ctx, t, s, items)
+}
+
+// single runs a task without a loop.
+func (p *play) single(ctx context.Context, c *call) error {
+	start := time.Now()
+	res, err := p.once(ctx, c)
+	return p.done(ctx, c, res, err, start)
+}
+
+// title is a task's name, evaluated as far as that is possible.
+func title(t *Task, vars *expr.Vars) string {
+	n, _ := t.Keys.Get("name")
+	tmpl, ok := n.(value.Template)
+	if !ok {
+		return t.Title()
+	}
+	v, err := vars.Eval(tmpl)
+	if err != nil {
+		return tmpl.Text
+	}
+	return value.Text(v)
+}
+
+func skippedResult(why string) *value.Dict {
+	return value.NewDict("changed", false, "skipped", true, "skip_reason", why)
+}
+
+func (p *play) announce(c *call) {
+	p.o.Emit(engine.Event{Kind: engine.TaskStarted, Task: c.title, Module: c.t.Module, File: c.t.Pos.String(), Item: c.item, Host: ""})
+}
+
+// once runs a task for one item: conditions, then the module, again until it is content.
+// The error is nil or a *failure, unless the run ends (unreachable, cancelled, end_host).
+func (p *play) once(ctx context.Context, c *call) (*value.Dict, error) {
+	ok, err := p.conditions(c.s, c.vars)
+	if err != nil {
+		p.announce(c)
+		return c.failed(engine.UserFault, err)
+	}
+	if !ok {
+		return skippedResult("Conditional result was False"), nil
+	}
+	if _, mine := owned[c.t.Module]; mine {
+		return p.owned(ctx, c)
+	}
+	if c.quiet, err = c.flag("no_log"); err != nil {
+		return c.failed(engine.UserFault, err)
+	}
+	p.announce(c)
+	return c.tries(ctx)
+}
+
+// conditions evaluates every `when` from the outermost block in.
+func (p *play) conditions(s *scope, vars *expr.Vars) (ok bool, err error) {
+	ok = true
+	s.outermost(func(c *scope) {
+		when, has := c.keys.Get("when")
+		if !has || !ok || err != nil {
+			return
+		}
+		ok, err = all(vars, when, c.keys.KeyPos("when"))
+	})
+	return ok, err
+}
+
+// all reports whether a condition, or every one of a list, is true.
+func all(vars *expr.Vars, cond any, pos source.Pos) (bool, error) {
+	list, isList := cond.([]any)
+	if !isList {
+		list = []any{cond}
+	}
+	for _, one := range list {
+		var ok bool
+		var err error
+		switch t := one.(type) {
+		case bool:
+			ok = t
+		case nil:
+			ok = true
+		case value.Template:
+			ok, err = vars.Condition(t.Text, t.Pos)
+		case string:
+			ok, err = vars.Condition(t, pos)
+		default:
+			ok = expr.Truth(t)
+		}
+		if err != nil || !ok {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// flag evaluates a boolean keyword, inherited.
+func (c *call) flag(name string) (bool, error) {
+	v, d, ok := c.s.key(name)
+	if !ok {
+		return false, nil
+	}
+	if b, err := value.ParseBool(v); err == nil {
+		return b, nil
+	}
+	return all(c.vars, v, d.KeyPos(name))
+}
+
+// failed makes the result of a task that could not be run.
+func (c *call) failed(fault engine.Fault, err error) (*value.Dict, error) {
+	msg := err.Error()
+	res := value.NewDict("changed", false, "failed", true, "msg", msg)
+	return res, c.failure(fault, msg, res, err)
+}
+
+func (c *call) failure(fault engine.Fault, msg string, res *value.Dict, cause error) error {
+	title := c.title
+	if c.item != "" {
+		title += " (item " + c.item + ")"
+	}
+	return &failure{fault: fault, pos: c.t.Pos, task: c.t, title: title, msg: msg, result: res, cause: cause}
+}
+
+// number evaluates a keyword that is a number; def where it is not set.
+func (c *call) number(name string, def float64) (float64, error) {
+	v, d, ok := c.s.key(name)
+	if !ok || v == nil {
+		return def, nil
+	}
+	v, err := c.vars.Eval(v)
+	if err != nil {
+		return 0, err
+	}
+	if _, omit := v.(value.Omit); omit {
+		return def, nil
+	}
+	dur, err := value.ParseDuration(v)
+	if err != nil {
+		return 0, source.Errorf(d.KeyPos(name), "%s is %s, not a number", name, value.Kind(v))
+	}
+	return dur.Seconds(), nil
+}
+
+// tries runs the module, with `until` again and again.
+func (c *call) tries(ctx context.Context) (*value.Dict, error) {
+	until, has := c.t.Keys.Get("until")
+	_, retrying := c.t.Keys.Get("retries")
+	if !has && !retrying {
+		return c.attempt(ctx, nil)
+	}
+	retries, err := c.number("retries", 3)
+	if err != nil {
+		return c.failed(engine.UserFault, err)
+	}
+	delay, err := c.number("delay", eachTry.Seconds())
+	if err != nil {
+		return c.failed(engine.UserFault, err)
+	}
+	for n := 1; ; n++ {
+		res, ferr := c.attempt(ctx, nil)
+		if ferr != nil && !rescuable(ferr) {
+			return res, ferr
+		}
+		res.Set("attempts", int64(n))
+		content := ferr == nil
+		if has {
+			vars := c.vars.With(c.registered(res))
+			content, err = all(vars, until, c.t.Keys.KeyPos("until"))
+			if err != nil {
+				return c.failed(engine.UserFault, err)
+			}
+		}
+		if content {
+			return res, ferr
+		}
+		if n > int(retries) {
+			if ferr == nil {
+				res.Set("failed", true)
+				ferr = c.failure(engine.TestFault, fmt.Sprintf("not content after %d tries: until %s", n, value.Text(until)), res, nil)
+			}
+			return res, ferr
+		}
+		select {
+		case <-ctx.Done():
+			return res, context.Cause(ctx)
+		case <-time.After(time.Duration(delay * float64(time.Second))):
+		}
+	}
+}
+
+// registered is the layer in which until, changed_when and failed_when see the result.
+func (c *call) registered(res *value.Dict) *value.Dict {
+	d := value.NewDict()
+	if name, ok := c.t.Keys.Get("register"); ok {
+		d.Set(value.Text(name), res)
+	}
+	return d
+}
+
+// attempt runs the module once, within timeout or async, and judges the result.
+func (c *call) attempt(ctx context.Context, _ any) (*value.Dict, error) {
+	limit, err := c.number("timeout", 0)
+	if err != nil {
+		return c.failed(engine.UserFault, err)
+	}
+	bg, err := c.number("async", 0)
+	if err != nil {
+		return c.failed(engine.UserFault, err)
+	}
+	if bg > 0 && (limit == 0 || bg < limit) {
+		limit = bg
+	}
+	run := ctx
+	if limit > 0 {
+		var cancel context.CancelFunc
+		run, cancel = context.WithTimeout(ctx, time.Duration(limit*float64(time.Second)))
+		defer cancel()
+	}
+	m, task, err := c.prepare(ctx, run)
+	if err != nil {
+		if errors.Is(err, engine.ErrUnreachable) || ctx.Err() != nil {
+			return nil, c.lost(err)
+		}
+		return c.failed(engine.UserFault, err)
+	}
+	out, err := m.Run(run, task)
+	if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("%s: task %q: %w", c.t.Pos, c.title, context.Cause(ctx))
+		case run.Err() != nil:
+			return c.failed(engine.TestFault, fmt.Errorf("not done within %gs", limit))
+		case errors.Is(err, engine.ErrUnreachable):
+			return nil, c.lost(err)
+		}
+		var fe *engine.FaultError
+		fault := engine.FarmFault
+		var placed *source.Error
+		if errors.As(err, &fe) {
+			fault = fe.Fault
+		} else if errors.As(err, &placed) {
+			fault = engine.UserFault
+		}
+		return c.failed(fault, err)
+	}
+	return c.judge(out)
+}
+
+// lost is the error of a host that cannot be talked to any more.
+func (c *call) lost(err error) error {
+	res := value.NewDict("changed", false, "unreachable", true, "msg", err.Error())
+	return &failure{fault: engine.FarmFault, pos: c.t.Pos, task: c.t, title: c.title, msg: err.Error(), result: res, cause: err}
+}
+
+// judge turns a module's result into the registered one: changed_when, failed_when.
+func (c *call) judge(out engine.Result) (*value.Dict, error) {
+	if out.AddHost != nil && c.o.AddHost != nil {
+		c.o.AddHost(*out.AddHost)
+	}
+	res := value.NewDict("changed", out.Changed)
+	for k, v := range out.Values.All() {
+		res.Set(k, v)
+	}
+	res.Set("changed", out.Changed)
+	if out.Msg != "" {
+		res.Set("msg", out.Msg)
+	}
+	if out.Skipped {
+		res.Set("skipped", true)
+	}
+	if out.Diff != "" {
+		res.Set("diff", out.Diff)
+	}
+	if out.Facts != nil {
+		res.Set("ansible_facts", out.Facts)
+		if !out.Failed {
+			c.facts(out.Facts)
+		}
+	}
+	res.Set("failed", out.Failed)
+	if lines, ok := res.Get("stdout"); ok && !res.Has("stdout_lines") {
+		res.Set("stdout_lines", splitLines(value.Text(lines)))
+	}
+	vars := c.vars.With(c.registered(res))
+	if cond, ok := c.t.Keys.Get("changed_when"); ok {
+		changed, err := all(vars, cond, c.t.Keys.KeyPos("changed_when"))
+		if err != nil {
+			return c.failed(engine.UserFault, err)
+		}
+		res.Set("changed", changed)
+	}
+	if cond, ok := c.t.Keys.Get("failed_when"); ok {
+		failed, err := all(vars, cond, c.t.Keys.KeyPos("failed_when"))
+		if err != nil {
+			return c.failed(engine.UserFault, err)
+		}
+		res.Set("failed", failed)
+		res.Set("failed_when_result", failed)
+	}
+	if bad, _ := res.Get("failed"); bad == true {
+		msg := out.Msg
+		if msg == "" {
+			msg = "failed_when: the condition holds"
+		}
+		return res, c.failure(engine.TestFault, msg, res, nil)
+	}
+	return res, nil
+}
+
+func splitLines(s string) []any {
+	out := []any{}
+	if s == "" {
+		return out
+	}
+	for l := range strings.SplitSeq(strings.TrimSuffix(s, "\n"), "\n") {
+		out = append(out, strings.TrimSuffix(l, "\r"))
+	}
+	return out
+}
+
+// facts keeps the variables that a task set.
+func (c *call) facts(d *value.Dict) {
+	switch c.t.Module {
+	case "set_fact":
+		set(&c.h.Set, d)
+	default:
+		set(&c.h.Facts, d)
+	}
+}

@@ -1,0 +1,179 @@
+package task
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+
+	"farm/engine"
+	"farm/inventory/source"
+	"farm/inventory/value"
+)
+
+// keywordTypes checks what can be checked of keywords without evaluating them.
+func (r *reader) keywordTypes(t *Task) {
+	loops := 0
+	for k, v := range t.Keys.All() {
+		name, pos := k.(string), t.Keys.KeyPos(k)
+		if name == "loop" || strings.HasPrefix(name, "with_") {
+			if loops++; loops == 2 {
+				r.fail(pos, "", "%q: the task has another loop already", name)
+			}
+		}
+		if _, isTemplate := v.(value.Template); !isTemplate {
+			r.keywordType(name, v, pos)
+		}
+	}
+}
+
+func (r *reader) keywordType(name string, v any, pos source.Pos) {
+	switch name {
+	case "vars":
+		if _, ok := v.(*value.Dict); !ok && v != nil {
+			r.fail(pos, "", "vars is %s, not a mapping", value.Kind(v))
+		}
+	case "loop_control":
+		d, ok := v.(*value.Dict)
+		if !ok {
+			r.fail(pos, "", "loop_control is %s, not a mapping", value.Kind(v))
+			return
+		}
+		for _, c := range d.Keys() {
+			if !slices.Contains(controls, c) {
+				r.errs = append(r.errs, value.UnknownKey(d, c, controls))
+			}
+		}
+	case "register":
+		if s, ok := v.(string); !ok || !isName(s) {
+			r.fail(pos, "use letters, digits and _", "register is no name of a variable: %q", value.Text(v))
+		}
+	case "become", "ignore_errors", "ignore_unreachable", "no_log", "check_mode", "diff", "run_once", "any_errors_fatal", "delegate_facts":
+		_, text := v.(string) // a bare expression is allowed
+		if _, err := value.ParseBool(v); err != nil && !text {
+			r.fail(pos, "", "%s is %s, not true or false", name, value.Kind(v))
+		}
+	case "retries", "async", "poll", "throttle", "delay", "timeout":
+		_, frac := v.(float64)
+		if _, err := value.ParseInt(v); err != nil && !frac {
+			r.fail(pos, "", "%s is %s, not a number", name, value.Kind(v))
+		}
+	}
+}
+
+// arguments checks the arguments as far as they are known before the run.
+func (r *reader) arguments(t *Task) {
+	if names, ok := owned[t.Module]; ok {
+		for _, k := range t.Args.Keys() {
+			if !slices.Contains(names, k) {
+				r.errs = append(r.errs, prefix(t.Module, value.UnknownKey(t.Args, k, names))...)
+			}
+		}
+		r.ownedArguments(t)
+		return
+	}
+	m := r.modules[t.Module].New()
+	if len(t.ArgsFrom) > 0 || hasTemplate(t.Args) || hasTemplate(t.Free) {
+		r.argumentNames(t, m)
+		return
+	}
+	if text, ok := textOf(t.Free); ok {
+		if f, ok := m.(engine.FreeForm); ok {
+			f.SetFreeForm(text)
+		}
+	}
+	if err := value.Decode(t.Args, m); err != nil {
+		r.errs = append(r.errs, prefix(t.Module, err)...)
+		return
+	}
+	if val, ok := m.(engine.Validator); ok {
+		if err := val.Validate(); err != nil {
+			r.errs = append(r.errs, &source.Error{Pos: t.ModulePos, What: t.Module, Err: err})
+		}
+	}
+}
+
+// argumentNames is what can be said of arguments with templates in them.
+func (r *reader) argumentNames(t *Task, m engine.Module) {
+	if takesAny(m) {
+		return
+	}
+	names := argNames(m)
+	for _, k := range t.Args.Keys() {
+		if !slices.Contains(names, k) {
+			r.errs = append(r.errs, prefix(t.Module, value.UnknownKey(t.Args, k, names))...)
+		}
+	}
+}
+
+func (r *reader) ownedArguments(t *Task) {
+	switch t.Module {
+	case "include_tasks", "import_tasks":
+		if t.Free == nil && !t.Args.Has("file") && len(t.ArgsFrom) == 0 {
+			r.fail(t.ModulePos, "", "%s: the name of the file is missing", t.Module)
+		}
+	case "include_role", "import_role":
+		if !t.Args.Has("name") && !t.Args.Has("role") && len(t.ArgsFrom) == 0 {
+			r.fail(t.ModulePos, "", "%s: the name of the role is missing", t.Module)
+		}
+	case "meta":
+		what, _ := textOf(t.Free)
+		if !slices.Contains(metaActions, what) {
+			r.fail(t.ModulePos, source.DidYouMean(what, metaActions), "meta: unknown action %q", what)
+		}
+	}
+}
+
+// prefix puts the module's name before complaints about its arguments.
+func prefix(module string, err error) []error {
+	var out []error
+	for _, one := range source.Flatten(err) {
+		if e, ok := one.(*source.Error); ok {
+			c := *e
+			if c.What = module + ": " + e.What; e.What == "" {
+				c.What = module
+			}
+			one = &c
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+// argNames lists every name that a module's argument may have.
+func argNames(m engine.Module) []string {
+	var names []string
+	for _, f := range value.Fields(reflect.TypeOf(m).Elem()) {
+		if f.Name != "" { // the field that takes the rest has none
+			names = append(append(names, f.Name), f.Aliases...)
+		}
+	}
+	return names
+}
+
+// takesAny reports whether a module takes arguments of any name, as set_fact does.
+func takesAny(m engine.Module) bool {
+	t := reflect.TypeOf(m).Elem()
+	for i := range t.NumField() {
+		if t.Field(i).Tag.Get("yaml") == ",rest" {
+			return true
+		}
+	}
+	return false
+}
+
+// hasTemplate reports whether a template stands anywhere in v.
+func hasTemplate(v any) bool {
+	switch t := v.(type) {
+	case value.Template:
+		return true
+	case []any:
+		return slices.ContainsFunc(t, hasTemplate)
+	case *value.Dict:
+		for _, x := range t.All() {
+			if hasTemplate(x) {
+				return true
+			}
+		}
+	}
+	return false
+}

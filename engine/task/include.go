@@ -1,0 +1,299 @@
+package task
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+
+	"farm/engine"
+	"farm/inventory/expr"
+	"farm/inventory/source"
+	"farm/inventory/value"
+)
+
+// maxDepth bounds includes within includes.
+const maxDepth = 50
+
+// owned carries out a module that belongs to the runner.
+func (p *play) owned(ctx context.Context, c *call) (*value.Dict, error) {
+	switch c.t.Module {
+	case "include_vars":
+		p.announce(c)
+		d, err := p.includeVars(c)
+		if err != nil {
+			return c.failed(engine.UserFault, err)
+		}
+		set(&p.h.Included, d)
+		return value.NewDict("changed", false, "ansible_facts", d), nil
+	case "meta":
+		return p.meta(ctx, c)
+	}
+	if err := p.include(ctx, c.t, c.s, c.vars); err != nil {
+		return value.NewDict("changed", false), passed{err}
+	}
+	return value.NewDict("changed", false, "include", value.Text(c.t.Free)), passed{}
+}
+
+// include runs the tasks that include_*, import_* name.
+func (p *play) include(ctx context.Context, t *Task, s *scope, vars *expr.Vars) error {
+	c := &call{play: p, t: t, s: s, vars: vars, title: title(t, vars)}
+	if p.depth++; p.depth > maxDepth {
+		_, err := c.failed(engine.UserFault, fmt.Errorf("includes are nested more than %d deep", maxDepth))
+		return err
+	}
+	defer func() { p.depth-- }()
+	args, err := c.ownedArgs()
+	if err != nil {
+		_, err = c.failed(engine.UserFault, err)
+		return err
+	}
+	if strings.HasSuffix(t.Module, "_role") {
+		return p.callRole(ctx, c, args)
+	}
+	name, _ := args.Get("file")
+	path, err := Folders(s.dirs(p.o.Project)).Find("tasks", value.Text(name))
+	var f *File
+	if err == nil {
+		f, err = p.file(path)
+	}
+	if err != nil {
+		_, err = c.failed(engine.UserFault, err)
+		return err
+	}
+	return p.tasks(ctx, f.Tasks, p.inner(t, s, vars, args, path))
+}
+
+// inner is the scope of included tasks. What an import says counts for each task in it; of
+// an include's own keywords only its variables and `apply` do.
+func (p *play) inner(t *Task, s *scope, vars *expr.Vars, args *value.Dict, path string) *scope {
+	in := &scope{parent: s, keys: value.NewDict(), file: path, role: s.role}
+	if strings.HasPrefix(t.Module, "import_") {
+		return in
+	}
+	out := &scope{parent: s.parent, keys: value.NewDict(), file: path, role: s.role, params: s.vars}
+	if apply, ok := args.Get("apply"); ok {
+		if d, ok := apply.(*value.Dict); ok {
+			out.keys = d
+			if v, ok := d.Get("vars"); ok {
+				out.vars, _ = v.(*value.Dict)
+			}
+		}
+	}
+	// The loop's item stays visible to what is included.
+	top := value.NewDict()
+	for _, n := range []string{"item", "ansible_loop_var", "ansible_index_var", "ansible_loop"} {
+		if v, ok := vars.Raw(n); ok {
+			top.Set(n, v)
+		}
+	}
+	for _, n := range []string{"ansible_loop_var", "ansible_index_var"} {
+		if name, ok := top.Get(n); ok {
+			if v, ok := vars.Raw(value.Text(name)); ok {
+				top.Set(value.Text(name), v)
+			}
+		}
+	}
+	if top.Len() > 0 {
+		out = &scope{parent: &scope{parent: out.parent, keys: value.NewDict(), params: top, file: path, role: s.role}, keys: out.keys, vars: out.vars, params: out.params, file: path, role: s.role}
+	}
+	return out
+}
+
+// ownedArgs evaluates the arguments of an include; free text is the file.
+func (c *call) ownedArgs() (*value.Dict, error) {
+	args := value.NewDict()
+	for k, v := range c.t.Args.All() {
+		if k != "apply" { // its templates are for the tasks inside
+			var err error
+			if v, err = c.vars.Eval(v); err != nil {
+				return nil, err
+			}
+		}
+		args.Set(k, v)
+	}
+	if c.t.Free != nil {
+		v, err := c.vars.Eval(c.t.Free)
+		if err != nil {
+			return nil, err
+		}
+		args.Set("file", value.Text(v))
+	}
+	return args, nil
+}
+
+// includeVars reads a file or folder of variables.
+func (p *play) includeVars(c *call) (*value.Dict, error) {
+	args, err := c.ownedArgs()
+	if err != nil {
+		return nil, err
+	}
+	find := Folders(c.s.dirs(p.o.Project))
+	var paths []string
+	if dir, ok := args.Get("dir"); ok {
+		root, err := find.Find("vars", value.Text(dir))
+		if err != nil {
+			return nil, err
+		}
+		if paths, err = varFiles(root); err != nil {
+			return nil, err
+		}
+	} else {
+		name, _ := args.Get("file")
+		path, err := find.Find("vars", value.Text(name))
+		if err != nil {
+			return nil, err
+		}
+		paths = []string{path}
+	}
+	out := value.NewDict()
+	for _, path := range paths {
+		d, err := readVars(path)
+		if err != nil {
+			return nil, err
+		}
+		for k, v := range d.All() {
+			out.Set(k, v)
+		}
+	}
+	if name, ok := args.Get("name"); ok && value.Text(name) != "" {
+		out = value.NewDict(value.Text(name), out)
+	}
+	return out, nil
+}
+
+func varFiles(root string) ([]string, error) {
+	var paths []string
+	err := filepath.WalkDir(root, func(path string, e os.DirEntry, err error) error {
+		if err == nil && !e.IsDir() && slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path)) {
+			paths = append(paths, path)
+		}
+		return err
+	})
+	sort.Strings(paths)
+	return paths, err
+}
+
+// readVars reads a mapping of variables; an empty file has none.
+func readVars(path string) (*value.Dict, error) {
+	text, err := source.ReadText(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := source.Parse(path, text)
+	if err != nil {
+		return nil, err
+	}
+	v, err := value.FromNode(f, f.Root)
+	if err != nil {
+		return nil, err
+	}
+	if v == nil {
+		return value.NewDict(), nil
+	}
+	d, ok := v.(*value.Dict)
+	if !ok {
+		return nil, source.Errorf(source.Pos{File: path, Line: 1, Col: 1}, "variables are a mapping, not %s", strings.TrimPrefix(value.Kind(v), "a "))
+	}
+	return d, nil
+}
+
+// meta does what changes the run itself.
+func (p *play) meta(ctx context.Context, c *call) (*value.Dict, error) {
+	what := value.Text(c.t.Free)
+	res := value.NewDict("changed", false)
+	switch what {
+	case "flush_handlers":
+		if err := p.flush(ctx); err != nil {
+			return res, passed{err}
+		}
+		return res, passed{}
+	case "end_host", "end_play", "end_batch":
+		return res, errEndHost
+	case "clear_facts":
+		p.h.Facts = nil
+	}
+	return res, nil
+}
+
+// notify records the handlers that a changed task names.
+func (p *play) notify(c *call) error {
+	raw, _, ok := c.s.key("notify")
+	if !ok || raw == nil {
+		return nil
+	}
+	v, err := c.vars.Eval(raw)
+	if err != nil {
+		_, err = c.failed(engine.UserFault, err)
+		return err
+	}
+	list, isList := v.([]any)
+	if !isList {
+		list = []any{v}
+	}
+	for _, n := range list {
+		name := value.Text(n)
+		found := false
+		for _, h := range p.h.handlers {
+			if p.answers(h, name) {
+				p.h.notified[h] = true
+				found = true
+			}
+		}
+		if !found && (p.o.Notified == nil || !p.o.Notified(p.h, name)) {
+			_, err := c.failed(engine.UserFault, fmt.Errorf("no handler is called %q", name))
+			return err
+		}
+	}
+	return nil
+}
+
+// answers reports whether a handler has the name or listens to it.
+func (p *play) answers(h *Task, name string) bool {
+	if h.Title() == name || h.role != nil && h.role.name+" : "+h.Title() == name {
+		return true
+	}
+	listen, _ := h.Keys.Get("listen")
+	switch t := listen.(type) {
+	case string:
+		return t == name
+	case []any:
+		return slices.ContainsFunc(t, func(x any) bool { return value.Text(x) == name })
+	}
+	return false
+}
+
+// AddHandlers makes handlers known that the files on h may notify.
+func (h *HostState) AddHandlers(tasks []*Task) {
+	for _, t := range tasks {
+		if !slices.Contains(h.handlers, t) {
+			h.handlers = append(h.handlers, t)
+		}
+	}
+}
+
+// flush runs the notified handlers, in the order in which they are defined.
+func (p *play) flush(ctx context.Context) error {
+	for range maxDepth { // handlers notify handlers
+		ran := false
+		for _, t := range p.h.handlers {
+			if !p.h.notified[t] {
+				continue
+			}
+			delete(p.h.notified, t)
+			ran = true
+			file := filepath.Join(t.dir, "main.yaml")
+			s := &scope{keys: value.NewDict(), file: file, role: t.role}
+			if err := p.tasks(ctx, []*Task{t}, s); err != nil {
+				return err
+			}
+		}
+		if !ran {
+			return nil
+		}
+	}
+	return engine.Blamef(engine.UserFault, "handlers notify each other without an end")
+}

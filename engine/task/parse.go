@@ -1,0 +1,300 @@
+package task
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+
+	"farm/engine"
+	"farm/inventory/source"
+	"farm/inventory/value"
+)
+
+// Parser reads task files for a list of modules. Safe for concurrent use.
+type Parser struct {
+	modules map[string]engine.ModuleDef // by every name, without ansible.builtin.
+	names   []string                    // short names, also of what the runner does itself
+}
+
+// NewParser returns a parser that knows defs.
+func NewParser(defs []engine.ModuleDef) *Parser {
+	p := &Parser{modules: map[string]engine.ModuleDef{}}
+	for _, d := range defs {
+		for _, n := range append([]string{d.Name}, d.Aliases...) {
+			p.modules[n] = d
+		}
+		p.names = append(p.names, d.Name)
+	}
+	for n := range owned {
+		p.names = append(p.names, n)
+	}
+	sort.Strings(p.names)
+	return p
+}
+
+// module finds what a key names: its short name, and whether there is such a module.
+func (p *Parser) module(key string) (string, bool) {
+	name := short(key)
+	if _, ok := owned[name]; ok {
+		return name, true
+	}
+	if d, ok := p.modules[name]; ok {
+		return d.Name, true
+	}
+	return "", false
+}
+
+// ReadFile reads and parses a task file from the disk.
+func (p *Parser) ReadFile(path string) (*File, error) {
+	text, err := source.ReadText(path)
+	if err != nil {
+		return nil, err
+	}
+	return p.Parse(path, text)
+}
+
+// Parse parses the text of a task file. All faults of the file are told at once, each
+// at its place.
+func (p *Parser) Parse(path string, text []byte) (*File, error) {
+	f, err := source.Parse(path, text)
+	if err != nil {
+		return nil, err
+	}
+	v, err := value.FromNode(f, f.Root)
+	if err != nil {
+		return nil, err
+	}
+	out := &File{Path: path}
+	r := &reader{Parser: p, path: path}
+	at := source.Pos{File: path, Line: 1, Col: 1}
+	if f.Root != nil {
+		at = f.Pos(f.Root)
+	}
+	out.Tasks = r.list(v, at, "a task file")
+	return out, source.Join(r.errs...)
+}
+
+// reader is one file being parsed.
+type reader struct {
+	*Parser
+	path string
+	errs []error
+}
+
+func (r *reader) fail(pos source.Pos, hint, format string, args ...any) {
+	if pos.File == "" {
+		pos.File = r.path
+	}
+	r.errs = append(r.errs, &source.Error{Pos: pos, What: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+func (r *reader) list(v any, pos source.Pos, what string) []*Task {
+	if v == nil {
+		return nil
+	}
+	items, ok := v.([]any)
+	if !ok {
+		r.fail(pos, "begin each task with \"- \"", "%s is %s, not a list of tasks", what, value.Kind(v))
+		return nil
+	}
+	var tasks []*Task
+	for i, item := range items {
+		d, ok := item.(*value.Dict)
+		if !ok {
+			r.fail(pos, "", "%s: item %d is %s, not a task", what, i+1, value.Kind(item))
+			continue
+		}
+		if t := r.task(d); t != nil {
+			tasks = append(tasks, t)
+		}
+	}
+	return tasks
+}
+
+func (r *reader) task(d *value.Dict) *Task {
+	before := len(r.errs)
+	t := &Task{Pos: d.Pos(), Keys: value.NewDict(), Args: value.NewDict(), dir: filepath.Dir(r.path)}
+	t.Keys.SetPos(d.Pos())
+	t.Args.SetPos(d.Pos())
+	allowed := onTask
+	if d.Has("block") {
+		allowed = onBlock
+	}
+	for k, v := range d.All() {
+		name, ok := k.(string)
+		if !ok {
+			r.fail(d.KeyPos(k), "", "a keyword is text, not %s", value.Kind(k))
+			continue
+		}
+		r.key(t, name, v, d.KeyPos(k), allowed)
+	}
+	if allowed == onTask && t.Module == "" {
+		if len(r.errs) == before {
+			r.fail(d.Pos(), "", "the task calls no module")
+		}
+		return nil
+	}
+	r.finish(t)
+	return t
+}
+
+// key reads one key of a task: a keyword, or the module.
+func (r *reader) key(t *Task, name string, v any, pos source.Pos, allowed where) {
+	on, known := keywords[name]
+	switch {
+	case name == "block" || name == "rescue" || name == "always":
+		r.section(t, name, v, pos, allowed)
+	case name == "action" || name == "local_action":
+		r.action(t, name, v, pos)
+	case known && on&allowed == 0:
+		r.fail(pos, "put it on the tasks of the block", "%q has no meaning on a block", name)
+	case known || strings.HasPrefix(name, "with_"):
+		t.Keys.Set(name, v)
+		t.Keys.SetKeyPos(name, pos)
+	default:
+		r.call(t, name, v, pos, allowed)
+	}
+}
+
+func (r *reader) section(t *Task, name string, v any, pos source.Pos, allowed where) {
+	if allowed != onBlock {
+		r.fail(pos, `put the tasks under "block"`, "%q stands only beside \"block\"", name)
+		return
+	}
+	tasks := r.list(v, pos, name)
+	switch name {
+	case "block":
+		t.Block = tasks
+	case "rescue":
+		t.Rescue = tasks
+	case "always":
+		t.Always = tasks
+	}
+}
+
+// action reads `action: module k=v` and `action: {module: ..., k: v}`.
+func (r *reader) action(t *Task, key string, v any, pos source.Pos) {
+	var name string
+	var args any
+	if a, ok := v.(*value.Dict); ok {
+		m, _ := a.Get("module")
+		name, _ = textOf(m)
+		rest := a.Copy()
+		rest.Delete("module")
+		args = rest
+		if free, ok := rest.Get("_raw_params"); ok && rest.Len() == 1 {
+			args = free
+		}
+	} else {
+		text, ok := textOf(v)
+		if !ok {
+			r.fail(pos, "", "%s is %s, not the name of a module", key, value.Kind(v))
+			return
+		}
+		var rest string
+		name, rest, _ = strings.Cut(strings.TrimSpace(text), " ")
+		if rest = strings.TrimSpace(rest); rest != "" {
+			args = templated(rest, pos)
+		}
+	}
+	if key == "local_action" {
+		t.Keys.Set("delegate_to", "localhost")
+		t.Keys.SetKeyPos("delegate_to", pos)
+	}
+	r.call(t, name, args, pos, onTask)
+}
+
+// call reads the module of a task and its arguments.
+func (r *reader) call(t *Task, key string, v any, pos source.Pos, allowed where) {
+	name, ok := r.module(key)
+	if !ok || allowed == onBlock {
+		r.unknown(key, pos, allowed)
+		return
+	}
+	if t.Module != "" {
+		r.fail(pos, "one task calls one module", "%q: the task calls %q already", key, t.Module)
+		return
+	}
+	t.Module, t.ModulePos = name, pos
+	switch a := v.(type) {
+	case nil:
+	case *value.Dict:
+		t.Args = a
+	case []any:
+		r.fail(pos, "", "the arguments of %q are a list, not a mapping or text", key)
+	default:
+		text, _ := textOf(a)
+		at := pos
+		if tmpl, ok := a.(value.Template); ok {
+			at = tmpl.Pos
+		}
+		r.free(t, text, at)
+	}
+}
+
+func (r *reader) unknown(key string, pos source.Pos, allowed where) {
+	var known []string
+	for k, on := range keywords {
+		if on&allowed != 0 {
+			known = append(known, k)
+		}
+	}
+	what := "no keyword of a block"
+	if allowed == onTask {
+		known = append(known, r.names...)
+		what = "neither a keyword nor a module"
+	}
+	sort.Strings(known)
+	r.fail(pos, source.DidYouMean(short(key), known), "%q is %s", key, what)
+}
+
+// free reads text in place of arguments.
+func (r *reader) free(t *Task, text string, pos source.Pos) {
+	take := func(string) bool { return true }
+	_, free := owned[t.Module]
+	if def, ok := r.modules[t.Module]; ok {
+		m := def.New()
+		if _, free = m.(engine.FreeForm); free {
+			names := argNames(m)
+			take = func(k string) bool { return slices.Contains(names, k) }
+		}
+	}
+	args, rest := splitFree(text, pos, take)
+	t.Args = args
+	switch {
+	case rest == "":
+	case free:
+		t.Free = templated(rest, pos)
+	case args.Len() == 0 && strings.HasPrefix(rest, "{{") && strings.HasSuffix(rest, "}}"):
+		t.ArgsFrom = append(t.ArgsFrom, value.Template{Text: rest, Pos: pos})
+	default:
+		r.fail(pos, "give the arguments as a mapping or as key=value", "%q takes no free text: %q", t.Module, rest)
+	}
+}
+
+// finish checks a task whose keys are all read.
+func (r *reader) finish(t *Task) {
+	r.keywordTypes(t)
+	if t.IsBlock() {
+		return
+	}
+	if extra, ok := t.Keys.Get("args"); ok {
+		switch a := extra.(type) {
+		case *value.Dict:
+			t.Args = value.Merge(a, t.Args)
+		case value.Template:
+			t.ArgsFrom = append(t.ArgsFrom, a)
+		case nil:
+		default:
+			r.fail(t.Keys.KeyPos("args"), "", "args is %s, not a mapping", value.Kind(extra))
+		}
+	}
+	if raw, ok := t.Args.Get("_raw_params"); ok {
+		t.Args = t.Args.Copy()
+		t.Args.Delete("_raw_params")
+		t.Free = raw
+	}
+	r.arguments(t)
+}

@@ -1,0 +1,265 @@
+package task
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"farm/engine"
+	"farm/inventory/source"
+	"farm/inventory/value"
+)
+
+// prepare evaluates the arguments and makes the module and what it works with.
+func (c *call) prepare(ctx, run context.Context) (engine.Module, *engine.Task, error) {
+	def := c.parser.modules[c.t.Module]
+	m := def.New()
+	args, err := c.arguments(m)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := value.Decode(args, m); err != nil {
+		return nil, nil, source.Join(prefix(c.t.Module, err)...)
+	}
+	if v, ok := m.(engine.Validator); ok {
+		if err := v.Validate(); err != nil {
+			return nil, nil, &source.Error{Pos: c.t.ModulePos, What: c.t.Module, Err: err}
+		}
+	}
+	task, err := c.with(ctx)
+	return m, task, err
+}
+
+// arguments evaluates the arguments, those of module_defaults below them; free text goes
+// to the module itself.
+func (c *call) arguments(m engine.Module) (*value.Dict, error) {
+	args, err := c.moduleDefaults()
+	if err != nil {
+		return nil, err
+	}
+	for _, from := range c.t.ArgsFrom {
+		v, err := c.vars.Eval(from)
+		if err != nil {
+			return nil, err
+		}
+		d, ok := v.(*value.Dict)
+		if !ok {
+			return nil, source.Errorf(c.t.ModulePos, "%s: the arguments are %s, not a mapping", c.t.Module, value.Kind(v))
+		}
+		args = value.Merge(args, d)
+	}
+	own, err := c.vars.Eval(c.t.Args)
+	if err != nil {
+		return nil, err
+	}
+	out := args.Copy()
+	out.SetPos(c.t.Args.Pos())
+	for k, v := range own.(*value.Dict).All() {
+		out.Set(k, v)
+		out.SetKeyPos(k, c.t.Args.KeyPos(k))
+	}
+	if c.t.Free == nil {
+		return out, nil
+	}
+	v, err := c.vars.Eval(c.t.Free)
+	if err != nil {
+		return nil, err
+	}
+	f, ok := m.(engine.FreeForm)
+	if !ok {
+		return nil, source.Errorf(c.t.ModulePos, "%s takes no free text", c.t.Module)
+	}
+	f.SetFreeForm(value.Text(v))
+	return out, nil
+}
+
+func (c *call) moduleDefaults() (*value.Dict, error) {
+	out := value.NewDict()
+	var err error
+	c.s.outermost(func(s *scope) {
+		d, ok := s.keys.Get("module_defaults")
+		defaults, isDict := d.(*value.Dict)
+		if !ok || !isDict || err != nil {
+			return
+		}
+		for k, v := range defaults.All() {
+			if name, known := c.parser.module(value.Text(k)); known && name == c.t.Module {
+				var ev any
+				if ev, err = c.vars.Eval(v); err == nil {
+					if ed, ok := ev.(*value.Dict); ok {
+						out = value.Merge(out, ed)
+					}
+				}
+			}
+		}
+	})
+	return out, err
+}
+
+// task makes what the module works with: connection, user, environment.
+func (c *call) with(ctx context.Context) (*engine.Task, error) {
+	t := &engine.Task{
+		Name: c.title, Pos: c.t.Pos, Conn: c.h.Conn, Local: c.o.Local, Check: c.o.Check, Diff: c.o.Diff,
+		Vars: c.vars, Files: Folders(c.s.dirs(c.o.Project)), Host: c.h.Name, State: c.h.shared,
+	}
+	delegated, err := c.delegate(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	if t.Become, err = c.become(delegated); err != nil {
+		return nil, err
+	}
+	if t.Env, err = c.environment(); err != nil {
+		return nil, err
+	}
+	if _, _, ok := c.s.key("check_mode"); ok {
+		check, err := c.flag("check_mode")
+		if err != nil {
+			return nil, err
+		}
+		t.Check = check
+	}
+	if _, _, ok := c.s.key("diff"); ok {
+		if t.Diff, err = c.flag("diff"); err != nil {
+			return nil, err
+		}
+	}
+	t.Emit = func(e engine.Event) {
+		if c.quiet {
+			return
+		}
+		e.Task, e.Module, e.File, e.Item = c.title, c.t.Module, c.t.Pos.String(), c.item
+		c.o.Emit(e)
+	}
+	return t, nil
+}
+
+// delegate puts the connection of delegate_to into t.
+func (c *call) delegate(ctx context.Context, t *engine.Task) (bool, error) {
+	raw, d, ok := c.s.key("delegate_to")
+	if !ok || raw == nil {
+		return false, nil
+	}
+	v, err := c.vars.Eval(raw)
+	if err != nil {
+		return false, err
+	}
+	if _, omit := v.(value.Omit); omit {
+		return false, nil
+	}
+	host := value.Text(v)
+	pos := d.KeyPos("delegate_to")
+	switch {
+	case host == c.h.Name:
+		return false, nil
+	case (host == "localhost" || host == "127.0.0.1" || host == "::1") && c.o.Local != nil:
+		t.Conn = c.o.Local
+	case host == "localhost" || host == "127.0.0.1" || host == "::1" || c.o.Conn == nil:
+		return false, &source.Error{Pos: pos, What: fmt.Sprintf("the task may not be delegated to %q", host),
+			Hint: "tasks run on the controller only where the inventory has ansible_connection: local"}
+	default:
+		conn, err := c.o.Conn(ctx, host)
+		if err != nil {
+			return false, &source.Error{Pos: pos, What: fmt.Sprintf("delegate to %q", host), Err: err}
+		}
+		t.Conn = conn
+	}
+	t.Host, t.State = host, map[string]any{}
+	return true, nil
+}
+
+// become says as whom the task runs: a variable ansible_become* wins over a keyword.
+func (c *call) become(delegated bool) (*engine.Become, error) {
+	on, err := c.flag("become")
+	if err != nil {
+		return nil, err
+	}
+	text := func(keyword string, names ...string) (string, error) {
+		if !delegated {
+			for _, n := range names {
+				v, ok, err := c.vars.Get(n)
+				if err != nil {
+					return "", err
+				}
+				if ok && v != nil {
+					return value.Text(v), nil
+				}
+			}
+		}
+		raw, _, ok := c.s.key(keyword)
+		if keyword == "" || !ok {
+			return "", nil
+		}
+		v, err := c.vars.Eval(raw)
+		if _, omit := v.(value.Omit); omit {
+			v = nil
+		}
+		return value.Text(v), err
+	}
+	if v, err := text("", "ansible_become"); err != nil {
+		return nil, err
+	} else if v != "" {
+		if b, err := value.ParseBool(v); err == nil {
+			on = b
+		}
+	}
+	if !on {
+		return nil, nil
+	}
+	b := &engine.Become{}
+	if b.User, err = text("become_user", "ansible_become_user"); err != nil {
+		return nil, err
+	}
+	if b.Method, err = text("become_method", "ansible_become_method"); err != nil {
+		return nil, err
+	}
+	if b.Password, err = text("", "ansible_become_password", "ansible_become_pass"); err != nil {
+		return nil, err
+	}
+	if def := c.h.Become; def != nil && !delegated {
+		if b.User == "" {
+			b.User = def.User
+		}
+		if b.Method == "" {
+			b.Method = def.Method
+		}
+		if b.Password == "" {
+			b.Password = def.Password
+		}
+	}
+	b.Method = short(strings.TrimPrefix(b.Method, "community.general."))
+	return b, nil
+}
+
+// environment merges the environments around the task, the innermost winning.
+func (c *call) environment() (map[string]string, error) {
+	env := map[string]string{}
+	var err error
+	c.s.outermost(func(s *scope) {
+		raw, ok := s.keys.Get("environment")
+		if !ok || err != nil {
+			return
+		}
+		var v any
+		if v, err = c.vars.Eval(raw); err != nil {
+			return
+		}
+		list, isList := v.([]any)
+		if !isList {
+			list = []any{v}
+		}
+		for _, one := range list {
+			d, isDict := one.(*value.Dict)
+			if !isDict {
+				if one != nil && one != "" {
+					err = source.Errorf(s.keys.KeyPos("environment"), "environment is %s, not a mapping", value.Kind(one))
+				}
+				continue
+			}
+			for k, x := range d.All() {
+				env[value.Text(k)] = value.Text(x)
+			}
+		}
+	})
+	return env, err
+}

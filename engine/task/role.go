@@ -1,0 +1,214 @@
+package task
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"farm/engine"
+	"farm/inventory/source"
+	"farm/inventory/value"
+)
+
+// role is one loaded role.
+type role struct {
+	name, dir      string
+	defaults, vars *value.Dict
+	deps           []roleDep
+}
+
+type roleDep struct {
+	name string
+	vars *value.Dict
+}
+
+func (r *role) magic() *value.Dict {
+	return value.NewDict("role_name", r.name, "role_path", r.dir, "ansible_role_name", r.name)
+}
+
+// callRole runs a role: made in Go, or from a folder.
+func (p *play) callRole(ctx context.Context, c *call, args *value.Dict) error {
+	text := func(key, def string) string {
+		if v, ok := args.Get(key); ok && value.Text(v) != "" {
+			return value.Text(v)
+		}
+		return def
+	}
+	name := text("name", text("role", ""))
+	last := name[strings.LastIndex(name, ".")+1:]
+	dir := p.roleDir(c.s, name)
+	if f, ok := p.o.Roles[last]; ok && dir == "" {
+		p.announce(c)
+		if err := f(ctx, RoleCall{Name: last, TasksFrom: text("tasks_from", "main"), Host: p.h, Vars: c.vars, Pos: c.t.Pos}); err != nil {
+			_, ferr := c.failed(engine.FaultOf(err), err)
+			return ferr
+		}
+		return nil
+	}
+	if dir == "" {
+		known := make([]string, 0, len(p.o.Roles))
+		for n := range p.o.Roles {
+			known = append(known, n)
+		}
+		_, err := c.failed(engine.UserFault, &source.Error{Pos: c.t.ModulePos, What: fmt.Sprintf("there is no role %q (searched %s)", name, strings.Join(p.roleFolders(c.s), ", ")), Hint: source.DidYouMean(last, known)})
+		return err
+	}
+	ro, err := p.loadRole(name, dir, text("defaults_from", "main"), text("vars_from", "main"))
+	if err == nil {
+		err = p.roleHandlers(ro, text("handlers_from", "main"))
+	}
+	var f *File
+	if err == nil {
+		f, err = p.roleFile(ro, "tasks", text("tasks_from", "main"))
+	}
+	if err != nil {
+		_, ferr := c.failed(engine.UserFault, err)
+		return ferr
+	}
+	if pub, _ := args.Get("public"); c.t.Module == "import_role" || pub == true {
+		d := p.absent(ro.defaults)
+		for k, v := range ro.vars.All() {
+			d.Set(k, v)
+		}
+		set(&p.h.public, d)
+	}
+	s := p.inner(c.t, c.s, c.vars, args, filepath.Join(dir, "tasks", "main.yml"))
+	s.role = ro
+	if err := p.roleDeps(ctx, ro, s); err != nil {
+		return err
+	}
+	if f == nil {
+		return nil
+	}
+	s.file = f.Path
+	return p.tasks(ctx, f.Tasks, s)
+}
+
+// roleDeps runs the roles that meta/main.yml names, before the role itself.
+func (p *play) roleDeps(ctx context.Context, ro *role, s *scope) error {
+	for _, d := range ro.deps {
+		t := &Task{Pos: source.Pos{File: filepath.Join(ro.dir, "meta")}, Module: "import_role", Keys: value.NewDict("vars", d.vars), Args: value.NewDict("name", d.name)}
+		if err := p.include(ctx, t, s.within(t), p.vars(s, nil)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// roleFolders are the folders in which roles are looked up.
+func (p *play) roleFolders(s *scope) []string {
+	var out []string
+	for c := s; c != nil; c = c.parent {
+		if c.role != nil {
+			out = append(out, filepath.Dir(c.role.dir))
+		}
+	}
+	for _, d := range s.dirs(p.o.Project) {
+		out = append(out, filepath.Join(d, "roles"))
+	}
+	return append(out, p.o.RolePaths...)
+}
+
+func (p *play) roleDir(s *scope, name string) string {
+	if filepath.IsAbs(name) {
+		if st, err := os.Stat(name); err == nil && st.IsDir() {
+			return name
+		}
+		return ""
+	}
+	for _, d := range p.roleFolders(s) {
+		for _, n := range []string{name, name[strings.LastIndex(name, ".")+1:]} {
+			dir := filepath.Join(d, n)
+			if st, err := os.Stat(dir); err == nil && st.IsDir() {
+				return dir
+			}
+		}
+	}
+	return ""
+}
+
+// roleFile finds DIR/KIND/NAME{,.yml,.yaml,.json}; nil where there is no main one.
+func (p *play) roleFile(ro *role, kind, name string) (*File, error) {
+	path, ok := rolePath(ro.dir, kind, name)
+	if !ok {
+		if name == "main" {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("role %q has no %s/%s.yml", ro.name, kind, name)
+	}
+	return p.file(path)
+}
+
+func rolePath(dir, kind, name string) (string, bool) {
+	for _, ext := range []string{"", ".yml", ".yaml", ".json"} {
+		path := filepath.Join(dir, kind, name+ext)
+		if st, err := os.Stat(path); err == nil && st.Mode().IsRegular() {
+			return path, true
+		}
+	}
+	return "", false
+}
+
+func (p *play) loadRole(name, dir, defaults, vars string) (*role, error) {
+	ro := &role{name: filepath.Base(name), dir: dir}
+	for _, part := range []struct {
+		kind, name string
+		into       **value.Dict
+	}{{"defaults", defaults, &ro.defaults}, {"vars", vars, &ro.vars}} {
+		path, ok := rolePath(dir, part.kind, part.name)
+		if !ok {
+			continue
+		}
+		d, err := readVars(path)
+		if err != nil {
+			return nil, err
+		}
+		*part.into = d
+	}
+	path, ok := rolePath(dir, "meta", "main")
+	if !ok {
+		return ro, nil
+	}
+	meta, err := readVars(path)
+	if err != nil {
+		return nil, err
+	}
+	deps, _ := meta.Get("dependencies")
+	list, _ := deps.([]any)
+	for _, one := range list {
+		switch d := one.(type) {
+		case string:
+			ro.deps = append(ro.deps, roleDep{name: d})
+		case *value.Dict:
+			n, ok := d.Get("role")
+			if !ok {
+				n, _ = d.Get("name")
+			}
+			v, _ := d.Get("vars")
+			dv, _ := v.(*value.Dict)
+			ro.deps = append(ro.deps, roleDep{name: value.Text(n), vars: dv})
+		}
+	}
+	return ro, nil
+}
+
+func (p *play) roleHandlers(ro *role, from string) error {
+	f, err := p.roleFile(ro, "handlers", from)
+	if f == nil || err != nil {
+		return err
+	}
+	for _, t := range f.Tasks {
+		t := *t
+		t.role = ro
+		known := false
+		for _, h := range p.h.handlers {
+			known = known || h.Pos == t.Pos
+		}
+		if !known {
+			p.h.handlers = append(p.h.handlers, &t)
+		}
+	}
+	return nil
+}
