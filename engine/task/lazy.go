@@ -1,0 +1,77 @@
+package task
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"net"
+	"sync"
+
+	"farm/engine"
+)
+
+// lazyConn is a connection opened when it is first needed: most definitions only compute.
+type lazyConn struct {
+	name string
+	open func(ctx context.Context, host string) (engine.Conn, error)
+
+	mu   sync.Mutex // guards conn
+	conn engine.Conn
+}
+
+func (l *lazyConn) get(ctx context.Context) (engine.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn != nil {
+		return l.conn, nil
+	}
+	if l.open == nil {
+		return nil, engine.Blamef(engine.UserFault, "the task needs a connection to %q and there is none here", l.name)
+	}
+	conn, err := l.open(ctx, l.name)
+	if err == nil && conn == nil {
+		err = engine.Blamef(engine.UserFault, "the task needs a connection to %q and there is none here", l.name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	l.conn = conn
+	return conn, nil
+}
+
+func (l *lazyConn) String() string { return l.name }
+
+func (l *lazyConn) Exec(ctx context.Context, cmd engine.Cmd) (engine.Output, error) {
+	c, err := l.get(ctx)
+	if err != nil {
+		return engine.Output{}, err
+	}
+	return c.Exec(ctx, cmd)
+}
+
+func (l *lazyConn) Upload(ctx context.Context, dst string, perm fs.FileMode, src io.Reader) error {
+	c, err := l.get(ctx)
+	if err != nil {
+		return err
+	}
+	return c.Upload(ctx, dst, perm, src)
+}
+
+func (l *lazyConn) Download(ctx context.Context, src string, dst io.Writer) error {
+	c, err := l.get(ctx)
+	if err != nil {
+		return err
+	}
+	return c.Download(ctx, src, dst)
+}
+
+func (l *lazyConn) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	c, err := l.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.Dial(ctx, network, addr)
+}
+
+// Close leaves the connection to whoever opened it.
+func (l *lazyConn) Close() error { return nil }
