@@ -40,8 +40,8 @@ type link struct {
 	slot chan struct{} // one token for each call in flight
 	hub  hub
 
-	mu     sync.Mutex // guards what follows; held while connecting
-	now    *session   // nil = not connected
+	gate   chan struct{} // holds a token while what follows is used, connecting included
+	now    *session      // nil = not connected
 	closed bool
 
 	// every goroutine that the link started
@@ -61,7 +61,7 @@ func (s *session) drop() {
 }
 
 func newLink(host, uri string, dial func(context.Context) (net.Conn, error), log hclog.Logger) *link {
-	return &link{host: host, uri: uri, dial: dial, log: log, slot: make(chan struct{}, inFlight)}
+	return &link{host: host, uri: uri, dial: dial, log: log, slot: make(chan struct{}, inFlight), gate: make(chan struct{}, 1)}
 }
 
 // op is how a call is treated.
@@ -128,8 +128,12 @@ func once[T any](ctx context.Context, l *link, o op, f func(*rpc.Libvirt) (T, er
 // session returns the connection, making one if there is none, and counts the caller
 // as running on it.
 func (l *link) session(ctx context.Context) (*session, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	select {
+	case l.gate <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-l.gate }()
 	if l.closed {
 		return nil, fmt.Errorf("%w: the connection was closed", engine.ErrUnreachable)
 	}
@@ -201,14 +205,14 @@ func (l *link) listen(s *session) error {
 
 // close ends the connection and waits for what runs on it.
 func (l *link) close() {
-	l.mu.Lock()
+	l.gate <- struct{}{}
 	l.closed = true
 	if l.now != nil {
 		// A farewell would be polite, but the helper may lose the answer to it on its way out;
 		// closing the stream ends the session as well.
 		l.now.drop()
 	}
-	l.mu.Unlock()
+	<-l.gate
 	l.running.Wait()
 }
 

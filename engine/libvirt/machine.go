@@ -25,7 +25,7 @@ const askAgain = 5 * time.Second
 type Machine struct {
 	host *Host
 
-	mu sync.Mutex // guards dom and k; changes of the domain are made with it unlocked
+	mu sync.Mutex // guards d and k; changes of the domain are made with it unlocked
 	d  rpc.Domain
 	k  mark
 }
