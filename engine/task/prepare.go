@@ -106,6 +106,9 @@ func (c *call) with(ctx context.Context) (*engine.Task, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !delegated {
+		t.Reconnect = c.h.Reconnect
+	}
 	if t.Become, err = c.become(delegated); err != nil {
 		return nil, err
 	}
@@ -226,6 +229,9 @@ func (c *call) become(delegated bool) (*engine.Become, error) {
 		if b.Password == "" {
 			b.Password = def.Password
 		}
+	}
+	if user := b.User; !delegated && c.h.LoginUser != "" && (user == c.h.LoginUser || user == "" && c.h.LoginUser == "root") {
+		return nil, nil
 	}
 	b.Method = short(strings.TrimPrefix(b.Method, "community.general."))
 	return b, nil

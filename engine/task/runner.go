@@ -62,6 +62,12 @@ type HostState struct {
 	// Password counts where no variable ansible_become_password is set. May be nil.
 	Become *engine.Become
 
+	// LoginUser is the user that Conn is logged in as; a task that becomes the same one just
+	// runs. "" = not known.
+	LoginUser string
+	// Reconnect opens Conn anew after a reboot; nil = it cannot be.
+	Reconnect func(ctx context.Context) (engine.Conn, error)
+
 	// Facts are what setup found (ansible_*); under the variables of blocks and tasks.
 	Facts *value.Dict
 	// Set are facts that set_fact set and results that register took.
