@@ -146,7 +146,29 @@ func (h *Host) firmware(ctx context.Context) (map[string][]inventory.Firmware, e
 	if err != nil {
 		return nil, fmt.Errorf("read the firmware descriptors: %w", err)
 	}
-	return parseFirmware(string(out.Stdout)), nil
+	return h.present(ctx, parseFirmware(string(out.Stdout)))
+}
+
+// present drops firmware whose files are missing: distributions ship descriptors of
+// files that they do not.
+func (h *Host) present(ctx context.Context, all map[string][]inventory.Firmware) (map[string][]inventory.Firmware, error) {
+	argv := []string{"/bin/sh", "-c", `for f; do [ ! -r "$f" ] || printf '%s\n' "$f"; done`, "sh"}
+	for _, arch := range sorted(all) {
+		for _, f := range all[arch] {
+			argv = append(argv, f.Loader, f.NVRAMTemplate)
+		}
+	}
+	out, err := h.cfg.Conn.Exec(ctx, engine.Cmd{Argv: argv, Keep: 1 << 20})
+	if err != nil {
+		return nil, fmt.Errorf("look for the firmware: %w", err)
+	}
+	there := strings.Split(string(out.Stdout), "\n")
+	for arch, fs := range all {
+		all[arch] = slices.DeleteFunc(fs, func(f inventory.Firmware) bool {
+			return !slices.Contains(there, f.Loader) || !slices.Contains(there, f.NVRAMTemplate)
+		})
+	}
+	return all, nil
 }
 
 type descriptor struct {
