@@ -286,7 +286,11 @@ func (c *call) attempt(ctx context.Context, _ any) (*value.Dict, error) {
 		}
 		return c.failed(engine.UserFault, err)
 	}
+	conn := task.Conn
 	out, err := m.Run(run, task)
+	if task.Conn != conn && conn == c.h.Conn { // the machine was rebooted
+		c.h.Conn = task.Conn
+	}
 	if err != nil {
 		switch {
 		case ctx.Err() != nil:
