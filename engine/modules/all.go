@@ -6,7 +6,7 @@ import "farm/engine"
 
 // All lists the modules.
 func All() []engine.ModuleDef {
-	return ownModules()
+	return append(ownModules(), systemModules()...)
 }
 
 // ownModules lists the modules for commands, variables and files.
@@ -23,6 +23,7 @@ func ownModules() []engine.ModuleDef {
 		{Name: "raw", New: newRaw},
 		{Name: "script", New: newScript},
 		{Name: "set_fact", New: newSetFact},
+		{Name: "setup", Aliases: []string{"gather_facts"}, New: newSetup},
 		{Name: "shell", New: newShell},
 	}
 }

@@ -55,6 +55,8 @@ type script struct {
 	Stdout io.Writer
 	Keep   int64 // bytes kept of each stream; 0 = 1 MiB
 	Dir    string
+	// OwnLocale leaves the locale as the user has it.
+	OwnLocale bool
 }
 
 // reply is what a script left.
@@ -63,10 +65,13 @@ type reply struct {
 	said          map[string]string // by say; the last one of a key wins
 }
 
-// run runs s as the task's user in the C locale. A script that ends with another status
+// run runs s as the task's user, in the C locale unless it says otherwise. A script that ends with another status
 // than 0 is no error: see ok. An error is the transport's or ctx's, for Module.Run to return.
 func (s script) run(ctx context.Context, t *engine.Task) (reply, error) {
-	env := map[string]string{"LC_ALL": "C"}
+	env := map[string]string{}
+	if !s.OwnLocale {
+		env["LC_ALL"] = "C"
+	}
 	for k, v := range s.Vars {
 		env[k] = v
 	}
