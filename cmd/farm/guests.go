@@ -32,7 +32,11 @@ func (g guests) Dial(ctx context.Context, r *engine.Run, addr string) (engine.Co
 	if get.err != nil {
 		return nil, get.err
 	}
-	return g.dialGuest(ctx, r.Host.Conn(), login)
+	c, err := g.dialGuest(ctx, r.Host.Conn(), login)
+	if err != nil {
+		return nil, staged{err} // never a nil *ssh.Conn in an interface
+	}
+	return c, nil
 }
 
 // guestLogin is how a guest is logged into.
@@ -48,20 +52,16 @@ type guestLogin struct {
 
 // dialGuest logs in through the guest's hypervisor. Keys that were not put in at image
 // time are pinned for the life of the machine.
-func (a *app) dialGuest(ctx context.Context, host engine.Conn, l guestLogin) (engine.Conn, error) {
+func (a *app) dialGuest(ctx context.Context, host engine.Conn, l guestLogin) (*ssh.Conn, error) {
 	home, err := a.home()
 	if err != nil {
 		return nil, err
 	}
-	c, err := ssh.Dial(ctx, ssh.Config{
+	return ssh.Dial(ctx, ssh.Config{
 		Name: l.Name, Addr: l.Addr, User: l.User, KeyFiles: []string{l.Key}, Password: l.Password,
 		HostKeys: l.HostKeys, KnownHosts: []string{filepath.Join(home, "known_hosts.d", l.Machine)}, AcceptNew: true,
 		Dialer: host.Dial, Timeout: 30 * time.Second, Log: a.log.Named(l.Name),
 	})
-	if err != nil {
-		return nil, staged{err}
-	}
-	return c, nil
 }
 
 // staged tells how far a login came, as engine.Guest says.

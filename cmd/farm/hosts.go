@@ -78,7 +78,12 @@ func (a *app) connect(ctx context.Context, h inventory.Hypervisor) (engine.Conn,
 	if h.Connection == "local" {
 		return local.New(), nil
 	}
-	return ssh.DialHypervisor(ctx, h, a.log.Named(h.Name))
+	cfg, err := ssh.FromHypervisor(h)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Log = a.log.Named(h.Name)
+	return ssh.Dial(ctx, cfg)
 }
 
 // close ends the connections.

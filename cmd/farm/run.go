@@ -147,7 +147,7 @@ func (s *session) read(ctx context.Context, path string) (err error) {
 	if len(s.vms) == 0 {
 		return fmt.Errorf("%w: %s", errNothingSelected, s.whyNothing())
 	}
-	return s.validatePhases(s.inv, s.vms)
+	return s.validateTasks(s.inv, s.vms)
 }
 
 func (s *session) whyNothing() string {
@@ -299,9 +299,8 @@ func (s *session) preparation(vm inventory.VM) (engine.Preparation, error) {
 	if err := errors.Join(get.err, err); err != nil {
 		return engine.Preparation{}, err
 	}
-	f, _ := s.expand.Facts(vm.Host), error(nil)
 	return engine.Preparation{
-		VM: vm, Local: local.New(), KeyPath: key, Mirror: mirror, Facts: factsMap(f), Vars: s.inv.VMVars(vm),
+		VM: vm, Local: local.New(), KeyPath: key, Mirror: mirror, Facts: factsMap(s.expand.Facts(vm.Host)), Vars: s.inv.VMVars(vm),
 		Offline: s.flags.offline, Callback: callbacks.Find(s.callbackDirs(vm), s.callbackRunner(vm)),
 	}, nil
 }

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+
+	"farm/engine"
+	"farm/engine/local"
+	"farm/engine/modules"
+	"farm/engine/runner"
+	"farm/engine/task"
+	"farm/inventory"
+	"farm/inventory/source"
+	"farm/inventory/value"
+	"farm/phases"
+)
+
+// phaseTasks runs phase files in guests. It is engine.Tasks.
+type phaseTasks struct {
+	*session
+	local engine.Conn // nil where the inventory does not let files run here
+
+	mu     sync.Mutex                 // guards states
+	states map[string]*task.HostState // by VM id; each is used by its VM's goroutine
+}
+
+func (s *session) tasks() *phaseTasks {
+	t := &phaseTasks{session: s, states: map[string]*task.HostState{}}
+	if conn, _, err := s.inv.HostVars("localhost").Get("ansible_connection"); err == nil && conn == "local" {
+		t.local = local.New()
+	}
+	return t
+}
+
+// PhaseFile finds a phase's file.
+func (t *phaseTasks) PhaseFile(vm inventory.VM, phase string) (string, []string, error) {
+	dir, err := phasesDir(t.inv, vm)
+	if err != nil {
+		return "", nil, err
+	}
+	file, searched := phases.Find(dir, vm.Platform, vm.Target, phase)
+	return file, searched, nil
+}
+
+// Inputs is what the outcome of a phase file depends on.
+func (t *phaseTasks) Inputs(vm inventory.VM, file string) ([]engine.Input, error) {
+	return t.runner(nil).Closure(file, t.inv.VMVars(vm).With(definitionVars(vm)))
+}
+
+// Run runs a phase's tasks, and takes over what they say of the phases to come.
+func (t *phaseTasks) Run(ctx context.Context, r *engine.Run, phase, file string) error {
+	h, err := t.host(ctx, r)
+	if err != nil {
+		return err
+	}
+	err = t.runner(r).RunFile(ctx, file, h, nil)
+	if h.Conn != nil && h.Conn != r.Conn { // the guest was rebooted
+		r.Conn = h.Conn
+	}
+	if v, ok := h.Set.Get("allowed_phases"); ok && err == nil {
+		allowed, bad := allowedPhases(v)
+		if bad != nil {
+			return engine.Blame(engine.UserFault, fmt.Errorf("%s: %w", file, bad))
+		}
+		r.Allowed = allowed
+	}
+	return err
+}
+
+// host is the state of a VM's tasks: facts and results outlive a phase.
+func (t *phaseTasks) host(ctx context.Context, r *engine.Run) (*task.HostState, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := t.states[r.VM.ID]
+	if h == nil {
+		h = task.NewHost(r.VM.Name, r.Conn, t.inv.VMVars(r.VM).With(definitionVars(r.VM)))
+		auth := r.VM.Def.Metadata.Auth
+		h.Become = &engine.Become{User: auth.BecomeUser, Method: auth.BecomeMethod, Password: auth.BecomePassword}
+		h.Reconnect = func(ctx context.Context) (engine.Conn, error) { return t.reconnect(ctx, r) }
+		h.LoginUser = t.loginUser(r.VM)
+		t.states[r.VM.ID] = h
+	}
+	h.Conn = r.Conn
+	if false && h.Facts.Len() == 0 {
+		facts, err := value.NewDict(), error(nil)
+		if err != nil {
+			return nil, fmt.Errorf("gather facts of %s: %w", r.VM.ID, err)
+		}
+		h.Facts = facts
+	}
+	return h, nil
+}
+
+func (t *phaseTasks) reconnect(ctx context.Context, r *engine.Run) (engine.Conn, error) {
+	addr, err := r.Machine.SSH(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.Guest.Dial(ctx, r, addr)
+}
+
+// runner makes the runner of one VM's phase; r may be nil where nothing is run.
+func (t *phaseTasks) runner(r *engine.Run) *task.Runner {
+	o := t.taskOptions(t.inv)
+	o.Tags, o.SkipTags, o.Check = t.flags.tags, t.flags.skipTags, t.flags.check
+	o.Local = t.local
+	o.Conn = t.delegate
+	if r != nil {
+		o.Emit = r.Emit
+		o.Notified = func(_ *task.HostState, name string) bool {
+			if name != "shutdown_hypervisor" {
+				return false
+			}
+			r.Emit(engine.Event{Kind: engine.Warning, Text: "shutdown_hypervisor: the hypervisor is no VM of this run; it stays up"})
+			return true
+		}
+	}
+	return task.New(o)
+}
+
+// delegate opens the host that a task is delegated to: a hypervisor.
+func (t *phaseTasks) delegate(_ context.Context, name string) (engine.Conn, error) {
+	for _, h := range t.session.hosts {
+		if h.Name == name && h.err == nil {
+			return h.conn, nil
+		}
+	}
+	return nil, fmt.Errorf("%q is no hypervisor of this run; tasks can be delegated to those and to localhost", name)
+}
+
+// taskOptions are what every runner of task files of an inventory has.
+func (a *app) taskOptions(inv *inventory.Inventory) task.Options {
+	return task.Options{Modules: modules.All(), Project: inv.Dir(), RolePaths: []string{filepath.Join(inv.Dir(), "roles")}}
+}
+
+// definitionVars are the variables that tell a VM's tasks what it is.
+func definitionVars(vm inventory.VM) *value.Dict {
+	d := value.NewDict("vm", vm.Def.Raw)
+	if vm.Host != "" {
+		d.Set("kvm_host", vm.Host)
+	}
+	return d
+}
+
+func (s *session) loginUser(vm inventory.VM) string {
+	get := getter{s.inv, vm, nil}
+	if user := get.text("ansible_user", vm.Def.Metadata.Auth.User); user != "" {
+		return user
+	}
+	return "root"
+}
+
+// definitionRunner runs definitions that are task files.
+func (a *app) definitionRunner(inv *inventory.Inventory) inventory.DefinitionRunner {
+	return task.Definitions(a.taskOptions(inv), nil)
+}
+
+// validateTasks checks the phase files of VMs without running anything.
+func (a *app) validateTasks(inv *inventory.Inventory, vms []inventory.VM) error {
+	r := task.New(a.taskOptions(inv))
+	seen := map[string]bool{}
+	var errs []error
+	for _, vm := range vms {
+		dir, err := phasesDir(inv, vm)
+		if err != nil {
+			return err
+		}
+		for _, phase := range []string{phases.Dependencies, phases.Init, phases.Main, phases.Terminate} {
+			file, _ := phases.Find(dir, vm.Platform, vm.Target, phase)
+			if file == "" || seen[file] {
+				continue
+			}
+			seen[file] = true
+			errs = append(errs, r.Validate(file, inv.Engine()))
+		}
+	}
+	return source.Join(errs...)
+}
+
+// callbackDirs are the folders that a VM's own callbacks are in.
+func (s *session) callbackDirs(vm inventory.VM) []string {
+	get := getter{s.inv, vm, nil}
+	dir := get.text("hypervisor_lookup_dir_path", "setup_hypervisor")
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(s.inv.Dir(), dir)
+	}
+	return []string{dir, filepath.Join(s.inv.Dir(), "tasks")}
+}
+
+// callbackRunner runs a user's callback that is a task file, on the hypervisor.
+func (s *session) callbackRunner(vm inventory.VM) func(context.Context, *engine.Image, string, *value.Dict) error {
+	return func(ctx context.Context, im *engine.Image, file string, vars *value.Dict) error {
+		o := s.taskOptions(s.inv)
+		o.Emit = im.Emit
+		h := task.NewHost(vm.Host, im.Conn, s.inv.VMVars(vm))
+		h.Facts, _ = value.From(im.Facts).(*value.Dict)
+		return task.New(o).RunFile(ctx, file, h, vars)
+	}
+}
+
+var _ engine.Tasks = (*phaseTasks)(nil)
+var _ runner.Journal = journal{}
