@@ -95,6 +95,12 @@ func (h *Host) probeKVM(ctx context.Context, arch, emulator string, offered bool
 		return false, "the host has no /dev/kvm", nil
 	case !offered && h.basic.kvm == "denied" && sameFamily(arch, h.basic.arch):
 		return false, fmt.Sprintf("%s may not open /dev/kvm; add the user to the group kvm", h.basic.user), nil
+	case !offered && h.basic.kvm == "ok" && known && sameFamily(arch, h.basic.arch):
+		usable, why, err := h.bootProbe(ctx, arch, emulator, guest)
+		if usable {
+			why = "KVM works, but libvirt does not offer it"
+		}
+		return false, why, err
 	case !offered:
 		return false, fmt.Sprintf("a %s host does not accelerate %s", h.basic.arch, arch), nil
 	case h.cfg.Accel == "kvm":

@@ -29,7 +29,7 @@ func systemModules() []engine.ModuleDef {
 			return &rebootModule{TestCommand: "true", RebootTimeout: 600, ConnectTimeout: 10}
 		}},
 		{Name: "wait_for", New: func() engine.Module {
-			return &waitForModule{Host: "127.0.0.1", State: "started", Timeout: 300, Sleep: 1}
+			return &waitForModule{Host: "127.0.0.1", State: "started", Timeout: 300, Sleep: 1, ConnectTimeout: 5}
 		}},
 		{Name: "wait_for_connection", New: func() engine.Module { return &waitForConnectionModule{Timeout: 600, Sleep: 1, ConnectTimeout: 5} }},
 	}

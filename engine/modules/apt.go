@@ -2,6 +2,8 @@ package modules
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 
 	"farm/engine"
@@ -41,53 +43,100 @@ type aptModule struct {
 	LockTimeout int64 `yaml:"lock_timeout"`
 	// Options for dpkg, separated by commas.
 	DpkgOptions string `yaml:"dpkg_options"`
+	// Change packages that are on hold.
+	AllowHeld bool `yaml:"allow_change_held_packages"`
+	// Fail rather than remove another package.
+	FailOnAutoremove bool `yaml:"fail_on_autoremove"`
+	// Leave out what is not installed yet.
+	OnlyUpgrade bool `yaml:"only_upgrade"`
+	// Remove downloaded packages afterwards: all, or those that cannot be fetched any more.
+	Clean     bool `yaml:"clean"`
+	Autoclean bool `yaml:"autoclean"`
 	// Accepted; apt-get is what is used always.
 	ForceAptGet bool `yaml:"force_apt_get"`
+
+	root string // before the paths of apt's own files; "" but for tests
 }
 
 const aptScript = `need apt-get dpkg-query
 export DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical APT_LISTCHANGES_FRONTEND=none
-lists=/var/lib/apt/lists
-stamp() { # when the lists were fetched, in seconds
-	for f in /var/lib/apt/periodic/update-success-stamp "$lists"; do
-		[ -e "$f" ] && { stat -c %Y "$f" 2>/dev/null || date -r "$f" +%s; } && return
+lists=$root/var/lib/apt/lists
+success=$root/var/lib/apt/periodic/update-success-stamp
+stamp() { # prints when the lists were fetched, in seconds since 1970
+	at=0
+	for f in "$success" "$lists"; do
+		[ -e "$f" ] || continue
+		n=$(stat -c %Y "$f" 2>/dev/null || date -r "$f" +%s)
+		[ "${n:-0}" -le "$at" ] || at=$n
 	done
-	echo 0
+	echo "$at"
 }
-empty() { set -- "$lists"/*_Packages* "$lists"/*_InRelease; for f; do [ -e "$f" ] && return 1; done; return 0; }
+empty() { # images are made without lists, whatever the time of the folder
+	for f in "$lists"/*_Packages* "$lists"/*Release; do [ ! -e "$f" ] || return 1; done
+	return 0
+}
+releases() { cat "$lists"/*Release 2>/dev/null | cksum; }
 update() {
 	n=0
 	while ! apt-get -q -y -o DPkg::Lock::Timeout="$lock" update >&2; do
 		n=$((n + 1)); [ "$n" -lt "$retries" ] || return 1
-		sleep $n
+		sleep "$n"
 	done
-	mkdir -p /var/lib/apt/periodic && : >/var/lib/apt/periodic/update-success-stamp
+	touch "$lists"
+	[ ! -e "$success" ] || touch "$success"
+}
+status() { # prints STATUS VERSION of the package NAME
+	dpkg-query -W -f '${db:Status-Status} ${Version}\n' -- "$1" 2>/dev/null | sort | sed -n '/^installed /{p;q;}; $p'
 }
 installed() { # NAME[=VERSION]
-	v=$(dpkg-query -W -f '${db:Status-Status} ${Version}\n' "${1%%=*}" 2>/dev/null | sed -n 's/^installed //p' | head -n 1)
-	[ -n "$v" ] || { case $1 in *=*) return 1 ;; esac
-		# a virtual package counts when something provides it
-		dpkg-query -W -f '${db:Status-Status} ${Provides}\n' 2>/dev/null |
-			grep '^installed ' | grep -qE "[ ,]$(printf %s "$1" | sed 's/[.+]/\\&/g')( |,|\$)" || return 1; return 0; }
-	case $1 in *=*) case $v in ${1#*=}) ;; *) return 1 ;; esac ;; esac
+	farm_s=$(status "${1%%=*}")
+	case $farm_s in
+	'installed '*) case $1 in
+		*=*) # the version may be a pattern
+			# shellcheck disable=SC2254
+			case ${farm_s#installed } in ${1#*=}) return 0 ;; esac
+			return 1 ;;
+		esac
+		return 0 ;;
+	esac
+	case $1 in *=*) return 1 ;; esac
+	[ "$state" != absent ] || return 1
+	# a virtual package counts when something provides it
+	dpkg-query -W -f '${db:Status-Status} ${Provides},\n' 2>/dev/null | grep '^installed .*[a-z]' |
+		tr ' ' ',' | grep -qF -- ",$1,"
+}
+traces() { # NAME: of it configuration files are left
+	[ -n "$purge" ] && case $(status "${1%%=*}") in config-files*) return 0 ;; esac
+	return 1
 }
 fresh=1
 if [ -n "$update_cache" ]; then
-	now=$(date +%s); at=$(stamp)
-	if [ "$valid" = 0 ] || empty || [ $((now - at)) -gt "$valid" ]; then fresh=; fi
+	now=$(date +%s)
+	if [ "$valid" = 0 ] || empty || [ $((now - $(stamp))) -gt "$valid" ]; then fresh=; fi
 fi
+set -f
 todo=
 for p; do
+	case $p in
+	*/*) ;;
+	*.deb) p=./$p ;;
+	esac
 	case $state:$p in
-	absent:*) installed "$p" && todo="$todo $p" ;;
-	build-dep:* | latest:* | *:*/*) todo="$todo $p" ;;
+	absent:*[*?]* | build-dep:* | latest:* | *:*/*) todo="$todo $p" ;;
+	absent:*) if installed "$p" || traces "$p"; then todo="$todo $p"; fi ;;
+	*:*=*) installed "$p" || todo="$todo $p" ;;
+	*:*[*?]*) todo="$todo $p" ;;
 	*) installed "$p" || todo="$todo $p" ;;
 	esac
 done
-if [ -z "$fresh" ] && [ -z "$check" ]; then
-	before=$(cat "$lists"/*Release 2>/dev/null | cksum)
-	update || die "apt-get update failed"
-	[ "$before" = "$(cat "$lists"/*Release 2>/dev/null | cksum)" ] || say moved 1
+if [ -z "$fresh" ]; then
+	if [ -z "$check" ]; then
+		set +f
+		before=$(releases)
+		update || die "apt-get update failed, $retries times"
+		[ "$before" = "$(releases)" ] || say moved 1
+		set -f
+	else say moved 1; fi
 	say updated 1
 fi
 say cache_time "$(stamp)"
@@ -97,16 +146,24 @@ opts="-q -y -o DPkg::Lock::Timeout=$lock"
 [ "$recommends" != yes ] || opts="$opts -o APT::Install-Recommends=yes"
 [ -z "$unsigned" ] || opts="$opts --allow-unauthenticated"
 [ -z "$downgrade" ] || opts="$opts --allow-downgrades"
+[ -z "$held" ] || opts="$opts --allow-change-held-packages"
+[ -z "$keep" ] || opts="$opts --no-remove"
 [ -z "$autoremove" ] || [ "$state" != absent ] || opts="$opts --auto-remove"
+[ -z "$purge" ] || opts="$opts --purge"
 for o in $dpkg; do opts="$opts -o Dpkg::Options::=--$o"; done
-log=$(mktemp) || die "no temporary file"
-trap 'rm -f "$log"' EXIT
+log=$(mktemp) || die "no temporary file can be made"
+trap 'rm -f "$log" "$log.rc"' EXIT
 act() {
-	{ apt-get $opts ${release:+-t "$release"} "$@" 2>&1; echo $? >"$log.rc"; } | tee -a "$log"
-	rc=$(cat "$log.rc"); rm -f "$log.rc"
-	[ "$rc" = 0 ] || { tail -n 5 "$log" >&2; exit "$rc"; }
-	grep -qE '^(Inst|Remv|Purg) |^([1-9][0-9]*) upgraded|, [1-9][0-9]* newly installed|, [1-9][0-9]* to remove|[1-9][0-9]* downgraded' "$log" && say changed 1
-	return 0
+	# shellcheck disable=SC2086
+	{ apt-get $opts ${release:+-t "$release"} "$@" 2>&1; echo $? >"$log.rc"; } | tee "$log"
+	rc=$(cat "$log.rc")
+	if [ "$rc" != 0 ]; then
+		grep '^[EW]: ' "$log" >&2 || tail -n 5 "$log" >&2
+		exit "$rc"
+	fi
+	if grep -qE '^(Inst|Remv|Purg|Conf) |^[1-9][0-9]* upgraded|, [1-9][0-9]* (newly |re)installed|, [1-9][0-9]* to remove|, [1-9][0-9]* downgraded|^[1-9][0-9]* not fully installed' "$log"; then
+		say changed 1
+	fi
 }
 case $upgrade in
 '') ;;
@@ -114,47 +171,58 @@ full | dist) act dist-upgrade ;;
 safe) act upgrade --with-new-pkgs ;;
 *) act upgrade ;;
 esac
+# shellcheck disable=SC2086
 if [ -n "$todo" ]; then
 	case $state in
-	absent) act ${purge:+--purge} remove $todo ;;
+	absent) act remove $todo ;;
 	build-dep) act build-dep $todo ;;
-	*) act install $todo ;;
+	*) act install ${only:+--only-upgrade} $todo ;;
 	esac
 elif [ -n "$autoremove" ] && [ $# = 0 ]; then act autoremove; fi
 [ "$state" != fixed ] || act -f install
+[ -z "$clean" ] || [ -n "$check" ] || apt-get clean >&2 || exit
+[ -z "$autoclean" ] || [ -n "$check" ] || apt-get -q autoclean >&2 || exit
 exit 0
 `
 
 // Validate checks what types cannot say.
 func (m *aptModule) Validate() error {
+	for _, n := range append(slices.Clone(m.Name), m.Deb) {
+		if n != "" && !plainWord(n) {
+			return fmt.Errorf("name: %q is no name of a package", n)
+		}
+	}
+	if _, err := m.upgradeMode(); err != nil {
+		return err
+	}
+	if m.DefaultRelease != "" && !plainWord(m.DefaultRelease) {
+		return fmt.Errorf("default_release: %q is no name of a suite", m.DefaultRelease)
+	}
 	return oneOf("state", m.State, "present", "installed", "latest", "absent", "removed", "build-dep", "fixed")
 }
 
 // Run installs, upgrades or removes.
 func (m *aptModule) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
-	upgrade, err := m.upgradeMode()
-	if err != nil {
+	if err := m.Validate(); err != nil {
 		return failed("%v", err), nil
 	}
+	upgrade, _ := m.upgradeMode() // Validate has seen its error
 	names := m.Name
 	if m.Deb != "" {
 		names = append(names, m.Deb)
-	}
-	for _, n := range names {
-		if !plainWord(n) {
-			return failed("%q is no name of a package", n), nil
-		}
 	}
 	recommends := ""
 	if m.InstallRecommends != nil {
 		recommends = map[bool]string{true: "yes", false: "no"}[*m.InstallRecommends]
 	}
-	r, err := script{Text: aptScript, Args: names, Stdout: outputOf(t), Vars: map[string]string{
+	r, err := script{Text: aptScript, Args: names, Vars: map[string]string{
 		"state": canonical(m.State), "update_cache": flag(m.UpdateCache || m.CacheValidTime > 0), "valid": number(m.CacheValidTime),
 		"retries": number(m.UpdateRetries), "lock": number(m.LockTimeout), "check": flag(t.Check), "recommends": recommends,
 		"unsigned": flag(m.AllowUnauthenticated), "downgrade": flag(m.AllowDowngrade), "autoremove": flag(m.Autoremove),
 		"purge": flag(m.Purge), "release": m.DefaultRelease, "upgrade": upgrade, "dpkg": m.dpkgOptions(),
-	}}.run(ctx, t)
+		"held": flag(m.AllowHeld), "keep": flag(m.FailOnAutoremove), "only": flag(m.OnlyUpgrade),
+		"clean": flag(m.Clean), "autoclean": flag(m.Autoclean), "root": m.root,
+	}}.runShown(ctx, t)
 	if err != nil {
 		return engine.Result{}, err
 	}

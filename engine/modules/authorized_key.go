@@ -2,6 +2,7 @@ package modules
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"farm/engine"
@@ -31,27 +32,30 @@ type authorizedKeyModule struct {
 const authorizedKeyScript = `entry=$(getent passwd "$user" 2>/dev/null || grep "^$user:" /etc/passwd)
 [ -n "$entry" ] || die "there is no user \"$user\""
 home=$(printf %s "$entry" | cut -d : -f 6); owner=$(printf %s "$entry" | cut -d : -f 3,4)
-file=${path:-$home/.ssh/authorized_keys}
+if [ -n "$path" ]; then file=$(untilde "$path"); else file=$home/.ssh/authorized_keys; fi
 say path "$file"
 old=$(cat "$file" 2>/dev/null)
-new=$(printf '%s\n' "$old")
+new=$old
 [ -z "$exclusive" ] || new=
 while IFS= read -r line || [ -n "$line" ]; do
 	[ -n "$line" ] || continue
-	blob=$(printf %s "$line" | tr ' ' '\n' | grep -E '^AAAA' | head -n 1)
-	[ -n "$blob" ] || die "not a public key: $line"
+	blob=$(printf %s "$line" | tr ' ' '\n' | grep '^AAAA' | head -n 1)
+	[ -n "$blob" ] || die "this is not a public key: $line"
 	if [ "$state" = absent ]; then new=$(printf '%s\n' "$new" | grep -vF -- "$blob")
-	elif printf '%s\n' "$new" | grep -qxF -- "$line"; then :
-	else new=$(printf '%s\n' "$new" | grep -vF -- "$blob"; printf '%s\n' "$line"); fi
+	elif ! printf '%s\n' "$new" | grep -qxF -- "$line"; then
+		new=$(printf '%s\n' "$new" | grep -vF -- "$blob"; printf '%s\n' "$line")
+	fi
 done
 new=$(printf '%s\n' "$new" | sed '/^$/d')
-[ "$new" = "$(printf '%s\n' "$old" | sed '/^$/d')" ] && exit 0
+[ "$new" != "$(printf '%s\n' "$old" | sed '/^$/d')" ] || exit 0
 say changed 1
 [ -z "$check" ] || exit 0
 dir=$(dirname "$file")
 if [ -n "$manage" ]; then mkdir -p "$dir" && chmod 700 "$dir" && chown "$owner" "$dir" || exit; fi
-tmp=$file.$$.farm
-(umask 077; printf '%s\n' "$new" | sed '/^$/d' >"$tmp") && chown "$owner" "$tmp" && mv -f "$tmp" "$file"
+file=$(readlink -f "$file" 2>/dev/null || printf %s "$file")
+tmp=$(mktemp "$file.XXXXXX") || exit
+trap 'rm -f "$tmp"' EXIT
+printf '%s\n' "$new" | sed '/^$/d' >"$tmp" && chmod 600 "$tmp" && chown "$owner" "$tmp" && mv -f "$tmp" "$file"
 `
 
 // Validate checks what types cannot say.
@@ -59,24 +63,28 @@ func (m *authorizedKeyModule) Validate() error {
 	if !accountName(m.User) {
 		return errAccountName(m.User)
 	}
+	if strings.ContainsAny(m.KeyOptions+m.Comment, "\r\n") {
+		return errors.New("key_options and comment are one line each")
+	}
 	return oneOf("state", m.State, "present", "absent")
 }
 
 // Run edits the file.
 func (m *authorizedKeyModule) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
+	if err := m.Validate(); err != nil {
+		return failed("%v", err), nil
+	}
 	var keys []string
 	for line := range strings.Lines(m.Key) {
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
 			continue
 		}
+		if m.Comment != "" {
+			line = commented(line, m.Comment)
+		}
 		if m.KeyOptions != "" {
 			line = m.KeyOptions + " " + line
-		}
-		if m.Comment != "" {
-			if f := strings.Fields(line); len(f) > 1 {
-				line = strings.Join(f[:2], " ") + " " + m.Comment
-			}
 		}
 		keys = append(keys, line)
 	}
@@ -90,4 +98,15 @@ func (m *authorizedKeyModule) Run(ctx context.Context, t *engine.Task) (engine.R
 		return r.failure("authorized_key"), nil
 	}
 	return engine.Result{Changed: r.is("changed"), Values: value.NewDict("user", m.User, "key", m.Key, "keyfile", r.get("path"), "state", m.State)}, nil
+}
+
+// commented is a public key with another comment.
+func commented(line, comment string) string {
+	words := strings.Fields(line)
+	for i, w := range words {
+		if strings.HasPrefix(w, "AAAA") {
+			return strings.Join(words[:i+1], " ") + " " + comment
+		}
+	}
+	return line
 }

@@ -2,6 +2,9 @@ package modules
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 
 	"farm/engine"
 	"farm/inventory/value"
@@ -51,123 +54,190 @@ need "$git"
 [ -z "$mask" ] || umask "$mask"
 dest=$(untilde "$dest"); repo=$(untilde "$repo")
 export GIT_TERMINAL_PROMPT=0
-ssh="ssh -o BatchMode=yes"
+ssh="${GIT_SSH_COMMAND:-ssh} -o BatchMode=yes"
 [ -z "$accept" ] || ssh="$ssh -o StrictHostKeyChecking=$accept"
-[ -z "$key" ] || ssh="$ssh -o IdentitiesOnly=yes -i $(untilde "$key")"
+[ -z "$key" ] || ssh="$ssh -o IdentitiesOnly=yes -i '$(untilde "$key")'"
 export GIT_SSH_COMMAND="$ssh"
+before='' new='' got=''
 g() { "$git" -C "$dest" "$@"; }
-deep=${depth:+--depth=$depth}
-fetch() { # what is wanted, and nothing else where history is short
-	if [ "$version" = HEAD ]; then want=HEAD; else want=$version; fi
-	if [ -n "$depth" ]; then g fetch -q $deep "$remote" "$want" 2>/dev/null && return; fi
-	g fetch -q --tags --force "$remote" ${refspec:+"$refspec"} "+refs/heads/*:refs/remotes/$remote/*" >&2
-}
-target() { # the commit that version names now
-	if [ "$version" = HEAD ]; then
-		g remote set-head "$remote" -a >/dev/null 2>&1
-		for r in "refs/remotes/$remote/HEAD" FETCH_HEAD; do g rev-parse -q --verify "$r^{commit}" && return; done
-	fi
-	for r in "refs/remotes/$remote/$version" "refs/tags/$version" "$version" FETCH_HEAD; do
-		g rev-parse -q --verify "$r^{commit}" && return
+commit() { g rev-parse -q --verify "$1^{commit}" 2>/dev/null; }
+there() { [ -e "$dest/.git" ] || { [ -n "$bare" ] && [ -e "$dest/HEAD" ]; }; }
+remote_target() { # prints the commit that version names at the remote; nothing where it has no such name
+	[ -n "$refs" ] || refs=$("$git" ls-remote -- "$repo") || die "the refs of $repo could not be read"
+	if [ "$version" = HEAD ]; then set -- HEAD; else set -- "refs/heads/$version" "refs/tags/$version^{}" "refs/tags/$version" "$version"; fi
+	for r; do
+		printf '%s\n' "$refs" | while IFS='	' read -r id name; do [ "$name" != "$r" ] || echo "$id"; done | grep . && return
 	done
+	return 0
+}
+heads="+refs/heads/*:refs/remotes/$remote/*"
+[ -z "$bare" ] || heads="+refs/heads/*:refs/heads/*"
+fetch() {
+	if [ -n "$depth" ]; then
+		g fetch -q "--depth=$depth" "$remote" ${refspec:+"$refspec"} "$version" 2>/dev/null && got=$(commit FETCH_HEAD) && return
+	fi
+	if [ -n "$single" ] && [ -z "$refspec" ] && [ -z "$bare" ]; then
+		g fetch -q --force "$remote" "$version" >&2 && got=$(commit FETCH_HEAD) && return
+	fi
+	g fetch -q --tags --force "$remote" "$heads" ${refspec:+"$refspec"} >&2 || return
+	[ -z "$(commit "$(target)")" ] || return 0
+	# the commit may be older than what is here, or on no branch
+	if [ -e "$(g rev-parse --git-dir)/shallow" ]; then g fetch -q --unshallow --tags "$remote" "$heads" >&2; fi
+	[ -n "$(commit "$(target)")" ] || { g fetch -q "$remote" "$version" 2>/dev/null && got=$(commit FETCH_HEAD); }
+	return 0
+}
+target() { # prints the commit that version names, as far as is known here
+	[ -z "$got" ] || { echo "$got"; return; }
+	if [ "$version" = HEAD ]; then set -- "refs/remotes/$remote/HEAD"
+	else set -- "refs/remotes/$remote/$version" "refs/tags/$version" "$version"; fi
+	for r; do commit "$r" && return; done
 	return 1
 }
-remote_target() {
-	case $version in HEAD) ref=HEAD ;; *) ref="refs/heads/$version refs/tags/$version^{} refs/tags/$version" ;; esac
-	GIT_SSH_COMMAND=$ssh "$git" ls-remote "$repo" $ref 2>/dev/null | head -n 1 | cut -f 1
+checkout() { # COMMIT
+	branch=$version
+	if [ "$branch" = HEAD ]; then
+		branch=$(g symbolic-ref -q "refs/remotes/$remote/HEAD")
+		branch=${branch#"refs/remotes/$remote/"}
+	fi
+	if [ -n "$branch" ] && [ "$(commit "refs/remotes/$remote/$branch")" = "$1" ] && g show-ref -q --verify "refs/remotes/$remote/$branch"; then
+		[ -z "$new" ] && [ "$1" = "$before" ] && [ "$(g symbolic-ref -q HEAD)" = "refs/heads/$branch" ] && return
+		g checkout -q ${force:+--force} -B "$branch" --track "refs/remotes/$remote/$branch" >&2
+	elif [ -n "$new" ] || [ "$1" != "$before" ]; then
+		g checkout -q ${force:+--force} --detach "$1" >&2
+	fi
 }
-say dest "$dest"
-if [ ! -e "$dest/.git" ] && ! { [ -n "$bare" ] && [ -e "$dest/HEAD" ]; }; then
-	[ -n "$clone" ] || { say after "$(remote_target)"; exit 0; }
-	if [ -n "$check" ]; then say changed 1; exit 0; fi
-	if [ -d "$dest" ] && [ -n "$(ls -A "$dest")" ]; then die "\"$dest\" is there, not empty and no repository"; fi
+clone() {
+	if [ -d "$dest" ]; then
+		[ -z "$(ls -A "$dest")" ] || die "\"$dest\" is there, is not empty and is no repository"
+	fi
 	mkdir -p "$(dirname "$dest")" || exit
-	branch=
-	case $version in HEAD | [0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]*) ;; *) branch=$version ;; esac
-	set -- clone -q --origin "$remote" ${bare:+--bare} ${single:+--single-branch}
-	[ -z "$branch" ] || set -- "$@" --branch "$branch"
-	if [ -n "$depth" ] && { [ -n "$branch" ] || [ "$version" = HEAD ]; }; then set -- "$@" $deep; fi
-	"$git" "$@" -- "$repo" "$dest" >&2 || {
-		# a commit's name may look like a branch's and the other way round
-		[ -z "$branch" ] || die "clone $repo, version $version: see above"
-		exit 1
-	}
-	say changed 1; new=1
+	set -- clone -q
+	if [ -n "$bare" ]; then set -- "$@" --bare; else set -- "$@" --no-checkout --origin "$remote"; fi
+	named=
+	if [ -n "$depth$single" ]; then
+		if [ "$version" = HEAD ]; then named=1
+		elif [ -n "$(remote_target)" ]; then
+			case $version in refs/*) ;; *) named=1; set -- "$@" --branch "$version" ;; esac
+		fi
+	fi
+	[ -z "$named" ] || [ -z "$depth" ] || set -- "$@" "--depth=$depth"
+	[ -z "$named" ] || [ -z "$single" ] || set -- "$@" --single-branch
+	"$git" "$@" -- "$repo" "$dest" >&2 || exit
+	if [ -n "$bare" ]; then
+		g config "remote.$remote.url" "$repo" || exit
+	fi
+	new=1
+	if [ -n "$refspec" ] || ! target >/dev/null; then fetch || exit; fi
+}
+submodules() {
+	[ -n "$recursive" ] && [ -z "$bare" ] && [ -e "$dest/.gitmodules" ] || return 0
+	was=$(g submodule status --recursive 2>/dev/null)
+	g submodule -q sync --recursive >&2 &&
+		g submodule -q update --init --recursive ${force:+--force} ${track:+--remote} ${depth:+"--depth=$depth"} >&2 ||
+		die "the submodules could not be updated"
+	[ "$was" = "$(g submodule status --recursive 2>/dev/null)" ] || say changed 1
+}
+refs=
+if ! there; then
+	if [ -n "$check" ] || [ -z "$clone" ]; then
+		after=$(remote_target) || exit
+		say after "$after"
+		[ -z "$clone" ] || say changed 1
+		exit 0
+	fi
+	clone
 else
-	before=$(g rev-parse -q --verify HEAD)
+	before=$(commit HEAD)
 	say before "$before"
+	[ -n "$update" ] || { say after "$before"; exit 0; }
 	url=$(g config --get "remote.$remote.url")
 	if [ "$url" != "$repo" ]; then
 		say url_changed 1; say changed 1
-		[ -n "$check" ] || g remote set-url "$remote" "$repo" 2>/dev/null || g remote add "$remote" "$repo" || exit
-	fi
-	if [ -n "$check" ]; then
-		t=$(remote_target); [ -n "$t" ] || t=$(target)
-		say after "$t"; [ "$t" = "$before" ] || say changed 1
-		exit 0
 	fi
 	if [ -z "$bare" ] && [ -n "$(g status --porcelain -uno)" ]; then
 		[ -n "$force" ] || die "\"$dest\" has local changes; force: true throws them away"
-		g reset -q --hard || exit
 		say changed 1
+		[ -n "$check" ] || g reset -q --hard >&2 || exit
 	fi
-	[ -z "$update" ] || fetch || die "fetch from $repo failed"
+	if [ -n "$check" ]; then
+		after=$(remote_target) || exit
+		[ -n "$after" ] || after=$(target) || die "$repo has no version \"$version\" that is known here"
+		say after "$after"
+		[ "$after" = "$before" ] || say changed 1
+		exit 0
+	fi
+	if [ "$url" != "$repo" ]; then
+		if [ -n "$url" ]; then g remote set-url "$remote" "$repo"; else g remote add "$remote" "$repo"; fi || exit
+	fi
+	fetch || die "$repo could not be fetched"
+	[ "$version" != HEAD ] || [ -n "$bare" ] || g remote set-head "$remote" --auto >/dev/null 2>&1
 fi
 if [ -z "$bare" ]; then
-	if [ -n "$new" ] && ! target >/dev/null; then fetch; fi
-	if [ -n "$update$new" ]; then
-		t=$(target) || die "$repo has no version \"$version\""
-		if [ "$t" != "$(g rev-parse -q --verify HEAD)" ] || [ -n "$new" ]; then
-			if g show-ref -q --verify "refs/remotes/$remote/$version"; then
-				g checkout -q -B "$version" "$t" >&2 || exit
-			elif [ "$version" != HEAD ]; then
-				g checkout -q --detach "$t" >&2 || exit
-			else
-				g reset -q --hard "$t" >&2 || exit
-			fi
-		fi
-		if [ -n "$recursive" ] && [ -e "$dest/.gitmodules" ]; then
-			was=$(g submodule status --recursive 2>/dev/null)
-			g submodule -q sync --recursive && g submodule -q update --init --recursive ${track:+--remote} $deep >&2 || die "the submodules could not be updated"
-			[ "$was" = "$(g submodule status --recursive 2>/dev/null)" ] || say changed 1
-		fi
-	fi
+	to=$(target) || die "$repo has no version \"$version\""
+	checkout "$to" || exit
+	submodules
 fi
-after=$(g rev-parse -q --verify HEAD)
+after=$(commit HEAD)
 say after "$after"
-[ "$after" = "$before" ] || say changed 1
+if [ -n "$new" ] || [ "$after" != "$before" ]; then say changed 1; fi
 `
+
+// Validate checks what types cannot say.
+func (m *gitModule) Validate() error {
+	for name, v := range map[string]string{"repo": m.Repo, "dest": m.Dest, "version": m.Version, "remote": m.Remote, "refspec": m.Refspec} {
+		if strings.HasPrefix(v, "-") {
+			return fmt.Errorf("%s: %q begins with a dash", name, v)
+		}
+	}
+	switch {
+	case m.Repo == "" || m.Dest == "":
+		return errors.New("repo and dest must not be empty")
+	case m.Version == "" || m.Remote == "":
+		return errors.New("version and remote must not be empty")
+	case strings.Contains(m.KeyFile, "'"):
+		return errors.New("key_file: a path with a quote does not work with git")
+	case m.Depth < 0:
+		return errors.New("depth: give a number of commits, or 0 for all")
+	}
+	return nil
+}
 
 // Run clones, or fetches and checks out.
 func (m *gitModule) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
+	if err := m.Validate(); err != nil {
+		return failed("%v", err), nil
+	}
 	accept := ""
 	switch {
-	case m.AcceptHostkey, m.AcceptNewHostkey:
+	case m.AcceptHostkey:
+		accept = "no"
+	case m.AcceptNewHostkey:
 		accept = "accept-new"
-	}
-	if m.Version != "" && m.Version[0] == '-' || m.Repo[0] == '-' {
-		return failed("repo and version do not begin with a dash"), nil
 	}
 	depth := ""
 	if m.Depth > 0 {
 		depth = number(int64(m.Depth))
 	}
-	r, err := script{Text: gitScript, Stdout: outputOf(t), Vars: map[string]string{
+	r, err := script{Text: gitScript, Vars: map[string]string{
 		"repo": m.Repo, "dest": m.Dest, "version": m.Version, "recursive": flag(m.Recursive), "depth": depth,
 		"force": flag(m.Force), "update": flag(m.Update), "clone": flag(m.Clone), "remote": m.Remote, "single": flag(m.SingleBranch),
 		"accept": accept, "key": m.KeyFile, "refspec": m.Refspec, "mask": m.Umask, "bare": flag(m.Bare),
 		"executable": m.Executable, "track": flag(m.TrackSubmodules), "check": flag(t.Check),
-	}}.run(ctx, t)
+	}}.runShown(ctx, t)
 	if err != nil {
 		return engine.Result{}, err
 	}
 	if !r.ok() {
 		return r.failure("git"), nil
 	}
-	var before any
-	if b := r.get("before"); b != "" {
-		before = b
-	}
 	return engine.Result{Changed: r.is("changed"), Values: value.NewDict(
-		"before", before, "after", r.get("after"), "remote_url_changed", r.is("url_changed"))}, nil
+		"before", hash(r.get("before")), "after", hash(r.get("after")), "remote_url_changed", r.is("url_changed"))}, nil
+}
+
+// hash is a commit's name as a value; nil where there is none.
+func hash(id string) any {
+	if id == "" {
+		return nil
+	}
+	return text(id)
 }

@@ -2,6 +2,8 @@ package modules
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"farm/engine"
 	"farm/inventory/value"
@@ -45,6 +47,9 @@ say gid "$( (getent group "$name" 2>/dev/null || grep "^$name:" /etc/group) | cu
 func (m *groupModule) Validate() error {
 	if !accountName(m.Name) {
 		return errAccountName(m.Name)
+	}
+	if strings.Trim(m.GID, "0123456789") != "" {
+		return fmt.Errorf("gid: %q is no number", m.GID)
 	}
 	return oneOf("state", m.State, "present", "absent")
 }

@@ -2,6 +2,7 @@ package modules
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"farm/engine"
@@ -15,6 +16,9 @@ type packageModule struct {
 	Use  string      `yaml:"use"`
 	Rest *value.Dict `yaml:",rest"`
 }
+
+// managers are the modules that package hands over to.
+var managers = []string{"apt", "dnf", "apk", "pacman", "zypper"}
 
 const whichManager = `for m in apt-get dnf yum apk pacman zypper; do
 	if has $m; then say manager $m; exit; fi
@@ -32,8 +36,9 @@ func (m *packageModule) Run(ctx context.Context, t *engine.Task) (engine.Result,
 		}
 		name = found
 	}
+	name = name[strings.LastIndexByte(name, '.')+1:]
 	for _, def := range systemModules() {
-		if def.Name != name || name == "package" {
+		if def.Name != name || !slices.Contains(managers, name) {
 			continue
 		}
 		module := def.New()
@@ -44,15 +49,20 @@ func (m *packageModule) Run(ctx context.Context, t *engine.Task) (engine.Result,
 		if err := value.Decode(passedOn(name, args), module); err != nil {
 			return failed("%s: %v", name, err), nil
 		}
+		if v, ok := module.(engine.Validator); ok {
+			if err := v.Validate(); err != nil {
+				return failed("%s: %v", name, err), nil
+			}
+		}
 		return module.Run(ctx, t)
 	}
-	return failed("use: no module for the package manager %q", name), nil
+	return failed("use: unknown package manager %q (known: %s)", name, strings.Join(managers, ", ")), nil
 }
 
 // passedOn leaves out what only other managers know.
 func passedOn(manager string, args *value.Dict) *value.Dict {
 	out := args.Copy()
-	if manager != "apt" && manager != "dnf" && manager != "zypper" {
+	if manager == "apk" || manager == "pacman" {
 		out.Delete("install_recommends")
 	}
 	return out

@@ -1,6 +1,8 @@
 package modules
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"strconv"
@@ -43,36 +45,37 @@ func plainWord(s string) bool {
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 
-// outputOf passes what a command prints on as events, a line each.
-func outputOf(t *engine.Task) io.Writer {
-	if t.Emit == nil {
-		return nil
+// runShown is run; what the script prints is shown as it comes.
+func (s script) runShown(ctx context.Context, t *engine.Task) (reply, error) {
+	if l := newLive(t); l != nil {
+		s.Stdout = &unsaid{w: &l.out}
+		defer l.end()
 	}
-	return &outputLines{emit: t.Emit}
+	return s.run(ctx, t)
 }
 
-// maxLine bounds a line that is passed on, in bytes.
-const maxLine = 4 << 10
-
-type outputLines struct {
-	emit engine.Emit
-	rest []byte
+// unsaid passes a script's output on without what say put into it.
+type unsaid struct {
+	w      io.Writer
+	inside bool // a record has begun and not ended
 }
 
-func (w *outputLines) Write(p []byte) (int, error) {
-	w.rest = append(w.rest, p...)
-	for {
-		i := strings.IndexByte(string(w.rest), '\n')
-		if i < 0 {
-			if len(w.rest) > maxLine {
-				i = maxLine
-			} else {
-				return len(p), nil
+func (u *unsaid) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0; {
+		end := byte('\x1e')
+		if u.inside {
+			end = 0
+		}
+		part, after, found := bytes.Cut(rest, []byte{end})
+		if !u.inside && len(part) > 0 {
+			if _, err := u.w.Write(part); err != nil {
+				return 0, err
 			}
 		}
-		if line := string(w.rest[:i]); !strings.Contains(line, "\x1e") && line != "" {
-			w.emit(engine.Event{Kind: engine.TaskOutput, Text: text(line)})
+		if found {
+			u.inside = !u.inside
 		}
-		w.rest = w.rest[min(i+1, len(w.rest)):]
+		rest = after
 	}
+	return len(p), nil
 }

@@ -2,6 +2,7 @@ package modules
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"farm/engine"
@@ -22,12 +23,14 @@ type managerModule struct {
 	InstallRecommends *bool `yaml:"install_recommends|install-recommends"`
 	// Remove what needs the packages too (pacman: --cascade).
 	Force bool `yaml:"force"`
+	// With absent: remove dependencies that nothing needs any more.
+	Autoremove bool `yaml:"autoremove"`
 	// Further options of the manager.
 	ExtraArgs string `yaml:"extra_args"`
 	// Repositories to use besides, and not to use (dnf).
 	EnableRepo  []string `yaml:"enablerepo"`
 	DisableRepo []string `yaml:"disablerepo"`
-	// Do not check signatures (dnf).
+	// Do not check signatures (dnf, zypper).
 	DisableGPGCheck bool `yaml:"disable_gpg_check"`
 
 	manager string
@@ -38,88 +41,126 @@ func manager(name string) func() engine.Module {
 	return func() engine.Module { return &managerModule{State: "present", manager: name} }
 }
 
-// managerScripts: each defines have NAME, refresh, install NAMES, remove NAMES and upgrade.
+// managerScripts define for each manager, over PACKAGE names: have and there (by what it
+// provides, and by its own name), pending (an upgrade of it waits), refresh, install,
+// remove, upgrade, and list (all that is installed).
 var managerScripts = map[string]string{
 	"dnf": `if has dnf; then m=dnf; elif has yum; then m=yum; else need dnf; fi
-have() { rpm -q --whatprovides -- "$1" >/dev/null 2>&1 || rpm -q -- "$1" >/dev/null 2>&1; }
+need rpm
+have() { there "$1" || rpm -q --whatprovides -- "$1" >/dev/null 2>&1; }
+there() { rpm -q -- "$1" >/dev/null 2>&1; }
+pending() { $m -q -y $extra check-update "$@" >/dev/null 2>&1; [ $? = 100 ]; }
 refresh() { $m -q -y $extra makecache; }
-install() { if [ "$state" = latest ]; then $m -y $extra install "$@" && $m -y $extra upgrade "$@"; else $m -y $extra install "$@"; fi; }
-remove() { $m -y $extra remove "$@"; }
+install() { $m -y $extra install "$@"; }
+latest() { install "$@" && $m -y $extra upgrade "$@"; }
+remove() { $m -y $extra ${autoremove:+--setopt=clean_requirements_on_remove=True} remove "$@"; }
 upgrade() { $m -y $extra upgrade; }
+list() { rpm -qa; }
 `,
 	"apk": `need apk
-have() { apk -e info "$1" >/dev/null 2>&1; }
+have() { apk info -e "$1" >/dev/null 2>&1; }
+there() { have "$1"; }
+pending() { apk add -u -s $extra "$@" 2>/dev/null | grep -q '^([0-9]'; }
 refresh() { apk update; }
-install() { if [ "$state" = latest ]; then apk add -u $extra "$@"; else apk add $extra "$@"; fi; }
+install() { apk add $extra "$@"; }
+latest() { apk add -u $extra "$@"; }
 remove() { apk del $extra "$@"; }
 upgrade() { apk upgrade $extra; }
+list() { apk info -v; }
 `,
 	"pacman": `need pacman
-have() { pacman -Q -- "$1" >/dev/null 2>&1 || { g=$(pacman -Sgq -- "$1" 2>/dev/null) && [ -n "$g" ] && pacman -Q $g >/dev/null 2>&1; } ||
-	pacman -T -- "$1" >/dev/null 2>&1; }
+have() { pacman -T -- "$1" >/dev/null 2>&1 || there "$1"; }
+there() { pacman -Q -- "$1" >/dev/null 2>&1 || { g=$(pacman -Sgq -- "$1" 2>/dev/null) && [ -n "$g" ] && pacman -Q $g >/dev/null 2>&1; }; }
+pending() { pacman -Qu "$@" 2>/dev/null | grep -qv '\[ignored\]$'; }
 refresh() { pacman -Sy --noconfirm --noprogressbar; }
 install() { pacman -S --noconfirm --noprogressbar --needed $extra "$@"; }
-remove() { pacman -R --noconfirm --noprogressbar ${force:+--cascade} $extra "$@"; }
+latest() { install "$@"; }
+remove() { pacman -R --noconfirm --noprogressbar ${force:+--cascade} ${autoremove:+--recursive} $extra "$@"; }
 upgrade() { pacman -Su --noconfirm --noprogressbar $extra; }
+list() { pacman -Q; }
 `,
-	"zypper": `need zypper
-have() { rpm -q --whatprovides -- "$1" >/dev/null 2>&1; }
-refresh() { zypper -n -q refresh; }
-install() { if [ "$state" = latest ]; then zypper -n $extra install -u "$@" || zypper -n $extra update "$@"; else zypper -n install $extra "$@"; fi; }
-remove() { zypper -n remove $extra "$@"; }
-upgrade() { zypper -n update $extra; }
+	"zypper": `need zypper rpm
+# the statuses above 100 are no errors, but for a package that is not found (zypper(8))
+z() { zypper -n ${nogpg:+--no-gpg-checks} "$@"; farm_z=$?; case $farm_z in 10[0-3] | 106) return 0 ;; esac; return $farm_z; }
+have() { there "$1" || rpm -q --whatprovides -- "$1" >/dev/null 2>&1; }
+there() { rpm -q -- "$1" >/dev/null 2>&1; }
+pending() { z install --dry-run $extra "$@" 2>/dev/null | grep -qE 'going to be (installed|upgraded|updated)'; }
+refresh() { z -q refresh; }
+install() { z install $extra "$@"; }
+latest() { install "$@"; }
+remove() { z remove ${autoremove:+--clean-deps} $extra "$@"; }
+upgrade() { z update $extra; }
+list() { rpm -qa; }
 `,
 }
 
-const managerScript = `
-list() { case $m in apk) apk info -v ;; pacman) pacman -Q ;; *) rpm -qa ;; esac 2>/dev/null | sort | cksum; }
-: "${m:=$manager}"
-todo=
+const managerScript = `set -f
+todo='' old=''
 for p; do
-	case $state in
-	absent) have "$p" && todo="$todo $p" ;;
-	latest) todo="$todo $p" ;;
-	*) have "$p" || todo="$todo $p" ;;
+	case $state:$p in
+	latest:'*') upgrade=1 ;;
+	absent:*) if there "$p"; then todo="$todo $p"; fi ;;
+	*) if ! have "$p"; then todo="$todo $p"; elif [ "$state" = latest ]; then old="$old $p"; fi ;;
 	esac
 done
+if [ -n "$refresh_cache" ] && [ -z "$check" ]; then
+	refresh >&2 || die "the lists of packages could not be fetched"
+	say updated 1
+fi
 if [ -n "$check" ]; then
-	[ -z "$todo$upgrade" ] || say changed 1
+	if [ -n "$todo" ] || { [ -n "$old" ] && pending $old; } || { [ -n "$upgrade" ] && pending; }; then say changed 1; fi
 	exit 0
 fi
-if [ -n "$refresh_cache" ]; then refresh >&2 || die "the lists of packages could not be fetched"; say updated 1; fi
-[ -n "$todo$upgrade" ] || exit 0
-before=$(list)
+[ -n "$todo$old$upgrade" ] || exit 0
+before=$(list | sort)
 if [ -n "$upgrade" ]; then upgrade || exit; fi
-if [ -n "$todo" ]; then
-	if [ "$state" = absent ]; then remove $todo || exit; else install $todo || exit; fi
-fi
-[ "$before" = "$(list)" ] || say changed 1
+case $state:$todo:$old in
+*::) ;;
+absent:*) remove $todo || exit ;;
+latest:*) latest $todo $old || exit ;;
+*) install $todo || exit ;;
+esac
+[ "$before" = "$(list | sort)" ] || say changed 1
 `
 
 // Validate checks what types cannot say.
 func (m *managerModule) Validate() error {
+	for _, n := range m.Name {
+		if !plainWord(n) {
+			return fmt.Errorf("name: %q is no name of a package", n)
+		}
+	}
+	if m.Upgrade != nil {
+		if _, err := value.ParseBool(m.Upgrade); err != nil {
+			return fmt.Errorf("upgrade: %w", err)
+		}
+	}
+	for name, set := range map[string]bool{"enablerepo": m.EnableRepo != nil, "disablerepo": m.DisableRepo != nil} {
+		if set && m.manager != "dnf" {
+			return fmt.Errorf("%s: %s has no such option", name, m.manager)
+		}
+	}
+	if m.DisableGPGCheck && m.manager != "dnf" && m.manager != "zypper" {
+		return fmt.Errorf("disable_gpg_check: %s has no such option", m.manager)
+	}
 	return oneOf("state", m.State, "present", "installed", "latest", "absent", "removed")
 }
 
 // Run installs, upgrades or removes.
 func (m *managerModule) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
-	extra := strings.Fields(m.ExtraArgs)
-	if m.manager == "dnf" {
-		extra = append(extra, repoOptions(m)...)
+	if err := m.Validate(); err != nil {
+		return failed("%v", err), nil
 	}
-	for _, n := range m.Name {
-		if !plainWord(n) {
-			return failed("%q is no name of a package", n), nil
-		}
+	upgrade := false
+	if m.Upgrade != nil {
+		upgrade, _ = value.ParseBool(m.Upgrade) // Validate has seen its error
 	}
-	upgrade, err := value.ParseBool(m.Upgrade)
-	if m.Upgrade != nil && err != nil {
-		return failed("upgrade: %v", err), nil
-	}
-	r, err := script{Text: managerScripts[m.manager] + managerScript, Args: m.Name, Stdout: outputOf(t), Vars: map[string]string{
-		"manager": m.manager, "state": canonical(m.State), "refresh_cache": flag(m.UpdateCache), "upgrade": flag(upgrade),
+	extra := append(strings.Fields(m.ExtraArgs), options(m)...)
+	r, err := script{Text: managerScripts[m.manager] + managerScript, Args: m.Name, Vars: map[string]string{
+		"state": canonical(m.State), "refresh_cache": flag(m.UpdateCache), "upgrade": flag(upgrade),
 		"force": flag(m.Force), "check": flag(t.Check), "extra": strings.Join(extra, " "),
-	}}.run(ctx, t)
+		"autoremove": flag(m.Autoremove), "nogpg": flag(m.DisableGPGCheck),
+	}}.runShown(ctx, t)
 	if err != nil {
 		return engine.Result{}, err
 	}
@@ -131,7 +172,14 @@ func (m *managerModule) Run(ctx context.Context, t *engine.Task) (engine.Result,
 		"cache_updated", r.is("updated"))}, nil
 }
 
-func repoOptions(m *managerModule) []string {
+// options are those of the manager's own for the arguments that only some managers know.
+func options(m *managerModule) []string {
+	switch {
+	case m.manager == "zypper" && m.InstallRecommends != nil && canonical(m.State) != "absent":
+		return []string{map[bool]string{true: "--recommends", false: "--no-recommends"}[*m.InstallRecommends]}
+	case m.manager != "dnf":
+		return nil
+	}
 	var opts []string
 	for _, r := range m.EnableRepo {
 		opts = append(opts, "--enablerepo="+r)

@@ -2,6 +2,7 @@ package modules
 
 import (
 	"context"
+	"strings"
 
 	"farm/engine"
 	"farm/inventory/value"
@@ -21,6 +22,8 @@ type pipModule struct {
 	Virtualenv string `yaml:"virtualenv"`
 	// Command that makes it.
 	VirtualenvCommand string `yaml:"virtualenv_command"`
+	// Let the virtual environment see the system's packages.
+	SitePackages bool `yaml:"virtualenv_site_packages"`
 	// The pip program.
 	Executable string `yaml:"executable"`
 	// Further arguments of pip.
@@ -34,32 +37,47 @@ type pipModule struct {
 const pipScript = `[ -z "$dir" ] || cd "$(untilde "$dir")" || exit
 [ -z "$venv" ] || venv=$(untilde "$venv")
 if [ -n "$venv" ] && [ ! -e "$venv/bin/pip" ]; then
-	[ -z "$check" ] || { say changed 1; exit 0; }
-	${venvcmd:-python3 -m venv} "$venv" >&2 || die "the virtual environment \"$venv\" cannot be made"
 	say changed 1
+	[ -z "$check" ] || exit 0
+	# shellcheck disable=SC2086
+	${venvcmd:-python3 -m venv} $venvargs "$venv" >&2 || die "the virtual environment \"$venv\" could not be made"
 fi
-if [ -n "$executable" ]; then pip=$executable; elif [ -n "$venv" ]; then pip=$venv/bin/pip
-elif has pip3; then pip=pip3; elif has pip; then pip=pip
-elif python3 -m pip --version >/dev/null 2>&1; then pip="python3 -m pip"
+if [ -n "$executable" ]; then pip=$executable
+elif [ -n "$venv" ]; then pip=$venv/bin/pip
+elif has pip3; then pip=pip3
+elif has pip; then pip=pip
+elif python3 -m pip --version >/dev/null 2>&1; then pip=
 else die "the program \"pip\" is missing on this host (package python3-pip)"; fi
+p() { if [ -n "$pip" ]; then "$pip" "$@"; else python3 -m pip "$@"; fi; }
 [ -z "$break" ] || export PIP_BREAK_SYSTEM_PACKAGES=1
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
-freeze() { $pip freeze 2>/dev/null | sort; }
-before=$(freeze)
+[ $# -gt 0 ] || [ -n "$req" ] || exit 0
 if [ -n "$check" ]; then
-	for p; do
-		$pip show -q "${p%%[=<>!~[]*}" 2>/dev/null; there=$?
-		case $state:$there in absent:0 | present:[1-9]* | latest:* | forcereinstall:*) say changed 1 ;; esac
+	[ -z "$req" ] || say changed 1
+	for n; do
+		there=$(p show "${n%%[]=<>!~;[ ]*}" 2>/dev/null | sed -n 's/^Version: //p')
+		case $state:$there in
+		absent: | present:?*) case $state:$n in present:*=="$there") ;; present:*==*) say changed 1 ;; esac ;;
+		*) say changed 1 ;;
+		esac
 	done
 	exit 0
 fi
-case $state in
-absent) $pip uninstall -y $extra "$@" ;;
-latest) $pip install -U $extra ${req:+-r "$req"} "$@" ;;
-forcereinstall) $pip install -U --force-reinstall $extra ${req:+-r "$req"} "$@" ;;
-*) $pip install $extra ${req:+-r "$req"} "$@" ;;
-esac || exit
-[ "$before" = "$(freeze)" ] && [ "$state" != forcereinstall ] || say changed 1
+log=$(mktemp) || die "no temporary file can be made"
+trap 'rm -f "$log" "$log.rc"' EXIT
+# shellcheck disable=SC2086
+{
+	case $state in
+	absent) p uninstall -y $extra ${req:+-r "$req"} "$@" ;;
+	latest) p install -U $extra ${req:+-r "$req"} "$@" ;;
+	forcereinstall) p install -U --force-reinstall $extra ${req:+-r "$req"} "$@" ;;
+	*) p install $extra ${req:+-r "$req"} "$@" ;;
+	esac
+	echo $? >"$log.rc"
+} | tee "$log"
+rc=$(cat "$log.rc")
+[ "$rc" = 0 ] || exit "$rc"
+if grep -qE '^ *Successfully (un)?installed' "$log"; then say changed 1; fi
 `
 
 // Validate checks what types cannot say.
@@ -69,7 +87,7 @@ func (m *pipModule) Validate() error {
 
 // Run installs or removes.
 func (m *pipModule) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
-	names := m.Name
+	names := specifiers(m.Name)
 	if m.Version != "" {
 		if len(names) != 1 {
 			return failed("version goes with one name"), nil
@@ -79,10 +97,14 @@ func (m *pipModule) Run(ctx context.Context, t *engine.Task) (engine.Result, err
 	if len(names) == 0 && m.Requirements == "" && m.Virtualenv == "" {
 		return failed("pip needs name, requirements or virtualenv"), nil
 	}
-	r, err := script{Text: pipScript, Args: names, Stdout: outputOf(t), Vars: map[string]string{
-		"state": m.State, "req": m.Requirements, "venv": m.Virtualenv, "venvcmd": m.VirtualenvCommand, "executable": m.Executable,
+	var venvArgs []string
+	if m.SitePackages {
+		venvArgs = append(venvArgs, "--system-site-packages")
+	}
+	r, err := script{Text: pipScript, Args: names, Vars: map[string]string{
+		"state": m.State, "venvargs": strings.Join(venvArgs, " "), "req": m.Requirements, "venv": m.Virtualenv, "venvcmd": m.VirtualenvCommand, "executable": m.Executable,
 		"extra": m.ExtraArgs, "dir": m.Chdir, "break": flag(m.BreakSystemPackages), "check": flag(t.Check),
-	}}.run(ctx, t)
+	}}.runShown(ctx, t)
 	if err != nil {
 		return engine.Result{}, err
 	}
@@ -91,4 +113,17 @@ func (m *pipModule) Run(ctx context.Context, t *engine.Task) (engine.Result, err
 	}
 	return engine.Result{Changed: r.is("changed"), Values: value.NewDict(
 		"name", value.From(m.Name), "stdout", text(r.stdout()), "stderr", text(r.stderr()), "virtualenv", m.Virtualenv, "state", m.State)}, nil
+}
+
+// specifiers puts together what was split at commas inside a name: "a>1,<2".
+func specifiers(names []string) []string {
+	var out []string
+	for _, n := range names {
+		if len(out) > 0 && n != "" && strings.ContainsRune("<>=!~", rune(n[0])) {
+			out[len(out)-1] += "," + n
+			continue
+		}
+		out = append(out, n)
+	}
+	return out
 }

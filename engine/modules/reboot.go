@@ -34,8 +34,10 @@ type rebootModule struct {
 
 const bootID = `cat /proc/sys/kernel/random/boot_id 2>/dev/null || sysctl -n kern.boottime 2>/dev/null || who -b`
 
-// The command goes to the background, so that the connection's end is not its own.
-const rebootScript = `nohup sh -c 'sleep 1; eval "$reboot" || reboot || shutdown -r now || systemctl reboot' >/dev/null 2>&1 </dev/null &
+// The command runs on its own, so that the end of the connection is not its end.
+const rebootScript = `if [ -z "$reboot" ]; then reboot='shutdown -r now "$msg" || reboot || systemctl reboot'; fi
+export reboot
+nohup sh -c 'sleep 1; eval "$reboot"' >/dev/null 2>&1 </dev/null &
 exit 0
 `
 
@@ -48,18 +50,18 @@ func (m *rebootModule) Run(ctx context.Context, t *engine.Task) (engine.Result, 
 		return failed("this connection cannot be made again after a reboot"), nil
 	}
 	begun := time.Now()
-	ask := bootID
-	if m.BootTimeCommand != "" {
-		ask = m.BootTimeCommand
-	}
-	before, err := t.Exec(ctx, engine.Cmd{Script: ask})
-	if err != nil {
+	before, err := m.bootID(ctx, t, t.Conn)
+	var exit *engine.ExitError
+	switch {
+	case errors.As(err, &exit) || errors.Is(err, errNoBootID):
+		return failed("the host does not say when it was booted: %v", err), nil
+	case err != nil:
 		return engine.Result{}, fmt.Errorf("ask for the boot id: %w", err)
 	}
 	if err := pause(ctx, time.Duration(m.PreDelay)*time.Second); err != nil {
 		return engine.Result{}, err
 	}
-	r, err := run(ctx, t, rebootScript, map[string]string{"reboot": m.RebootCommand})
+	r, err := run(ctx, t, rebootScript, map[string]string{"reboot": m.RebootCommand, "msg": m.Msg})
 	if err == nil && !r.ok() {
 		return r.failure("reboot"), nil
 	}
@@ -69,53 +71,88 @@ func (m *rebootModule) Run(ctx context.Context, t *engine.Task) (engine.Result, 
 	limit, cancel := context.WithTimeout(ctx, time.Duration(m.RebootTimeout)*time.Second)
 	defer cancel()
 	err = again(limit, t, time.Duration(m.ConnectTimeout)*time.Second, func(ctx context.Context, c engine.Conn) error {
-		after, err := c.Exec(ctx, engine.Cmd{Script: ask})
+		after, err := m.bootID(ctx, t, c)
 		if err != nil {
 			return err
 		}
-		if strings.TrimSpace(string(after.Stdout)) == strings.TrimSpace(string(before.Stdout)) {
+		if after == before {
 			return errors.New("it has not rebooted yet")
 		}
-		_, err = c.Exec(ctx, engine.Cmd{Script: m.TestCommand, Become: t.Become})
-		return err
+		if _, err = c.Exec(ctx, engine.Cmd{Script: m.TestCommand, Become: t.Become, Env: t.Env}); err != nil {
+			return fmt.Errorf("test_command: %w", err)
+		}
+		return nil
 	})
 	if ctx.Err() != nil {
-		return engine.Result{}, ctx.Err()
+		return engine.Result{}, context.Cause(ctx)
 	}
-	elapsed := int64(time.Since(begun).Seconds())
 	if err != nil {
-		res := failed("not up again %d s after the reboot: %v", elapsed, err)
-		res.Values = value.NewDict("rebooted", true, "elapsed", elapsed)
+		res := failed("not up again within the %d s of reboot_timeout: %v", m.RebootTimeout, err)
+		res.Values = value.NewDict("rebooted", false, "elapsed", seconds(begun))
 		return res, nil
 	}
 	if err := pause(ctx, time.Duration(m.PostDelay)*time.Second); err != nil {
 		return engine.Result{}, err
 	}
-	return engine.Result{Changed: true, Values: value.NewDict("rebooted", true, "elapsed", int64(time.Since(begun).Seconds()))}, nil
+	return engine.Result{Changed: true, Values: value.NewDict("rebooted", true, "elapsed", seconds(begun))}, nil
 }
 
-// again connects anew until test passes or ctx ends, and leaves the connection in t.
+var errNoBootID = errors.New("the command printed nothing")
+
+// bootID is what the host says on c that changes with every boot.
+func (m *rebootModule) bootID(ctx context.Context, t *engine.Task, c engine.Conn) (string, error) {
+	ask := engine.Cmd{Script: bootID}
+	if m.BootTimeCommand != "" {
+		ask = engine.Cmd{Script: m.BootTimeCommand, Become: t.Become, Env: t.Env}
+	}
+	out, err := c.Exec(ctx, ask)
+	if err != nil {
+		return "", err
+	}
+	id := strings.TrimSpace(string(out.Stdout))
+	if id == "" {
+		return "", errNoBootID
+	}
+	return id, nil
+}
+
+// seconds is the time since begun in whole seconds.
+func seconds(begun time.Time) int64 { return int64(time.Since(begun).Seconds()) }
+
+const (
+	firstPause = 100 * time.Millisecond // after the first try to connect; doubled up to lastPause
+	lastPause  = 2 * time.Second
+	// testLimit bounds one try of what is to work on a new connection.
+	testLimit = time.Minute
+)
+
+// again connects anew until test passes or ctx ends, and leaves the connection in t. each
+// bounds one try to connect.
 func again(ctx context.Context, t *engine.Task, each time.Duration, test func(context.Context, engine.Conn) error) error {
 	var last error
-	for {
-		last = once(ctx, t, max(each, time.Second), test)
-		if last == nil {
+	for wait := firstPause; ; wait = min(2*wait, lastPause) {
+		// A try that ctx's end cut short says less than the one before it.
+		if err := once(ctx, t, max(each, time.Second), test); err == nil {
 			return nil
+		} else if last == nil || ctx.Err() == nil {
+			last = err
 		}
-		if pause(ctx, time.Second) != nil {
+		if pause(ctx, wait) != nil {
 			return last
 		}
 	}
 }
 
-func once(ctx context.Context, t *engine.Task, limit time.Duration, test func(context.Context, engine.Conn) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+func once(ctx context.Context, t *engine.Task, each time.Duration, test func(context.Context, engine.Conn) error) error {
+	connect, cancel := context.WithTimeout(ctx, each)
 	defer cancel()
-	c, err := t.Reconnect(ctx)
+	c, err := t.Reconnect(connect)
 	if err != nil {
 		return err
 	}
-	if err := test(ctx, c); err != nil {
+	try, cancel := context.WithTimeout(ctx, max(each, testLimit))
+	defer cancel()
+	if err := test(try, c); err != nil {
 		c.Close()
 		return err
 	}
@@ -127,13 +164,13 @@ func once(ctx context.Context, t *engine.Task, limit time.Duration, test func(co
 // pause waits for d or ctx's end, whose error it returns.
 func pause(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	case <-timer.C:
 		return nil
 	}

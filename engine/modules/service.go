@@ -2,6 +2,9 @@ package modules
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 
 	"farm/engine"
 	"farm/inventory/value"
@@ -34,17 +37,18 @@ type serviceModule struct {
 	Args    string `yaml:"arguments|args"`
 
 	systemd bool
+	root    string // before the paths of the service managers; "" but for tests
 }
 
 const serviceScript = `changed() { say changed 1; [ -z "$check" ]; }
-if [ -d /run/systemd/system ] && has systemctl; then
+if [ -d "$root/run/systemd/system" ] && has systemctl; then
 	s="systemctl ${scope:+--$scope} ${noblock:+--no-block}"
 	[ -z "$reexec" ] || [ -n "$check" ] || $s daemon-reexec || exit
 	[ -z "$reload" ] || [ -n "$check" ] || $s daemon-reload || exit
 	[ -n "$name" ] || exit 0
-	load=$($s show -p LoadState --value -- "$name" 2>/dev/null)
+	load=$($s show -p LoadState -- "$name" 2>/dev/null | sed 's/^LoadState=//')
 	[ "$load" != not-found ] || [ "$masked" = yes ] || die "there is no service \"$name\""
-	is_active() { a=$($s is-active -- "$name"); [ "$a" = active ] || [ "$a" = activating ] || [ "$a" = reloading ]; }
+	is_active() { a=$($s is-active -- "$name" 2>/dev/null); [ "$a" = active ] || [ "$a" = activating ] || [ "$a" = reloading ]; }
 	is_enabled() { e=$($s is-enabled -- "$name" 2>/dev/null); case $e in enabled | enabled-runtime | static | alias | indirect | generated) return 0 ;; esac; return 1; }
 	act() { $s "$1" -- "$name"; }
 	case $masked:$load in yes:masked) ;; yes:*) if changed; then act mask >&2 || exit; fi ;; no:masked) if changed; then act unmask >&2 || exit; fi ;; esac
@@ -52,12 +56,12 @@ elif [ "$only_systemd" = 1 ]; then die "systemd does not run on this host"
 elif has rc-service; then
 	rc-service -e "$name" || die "there is no service \"$name\""
 	is_active() { rc-service "$name" status >/dev/null 2>&1; }
-	is_enabled() { rc-update show "${level:-default}" 2>/dev/null | grep -q "^ *$name |"; }
+	is_enabled() { rc-update show "${level:-default}" 2>/dev/null | grep -q "^[[:space:]]*$name[[:space:]]*|"; }
 	act() { case $1 in enable) rc-update -q add "$name" "${level:-default}" ;; disable) rc-update -q del "$name" "${level:-default}" ;; *) rc-service "$name" "$1" ;; esac; }
-elif [ -x "/etc/init.d/$name" ] || has service; then
-	[ -x "/etc/init.d/$name" ] || service "$name" status >/dev/null 2>&1 || [ -e "/etc/rc.d/$name" ] || die "there is no service \"$name\""
+elif [ -x "$root/etc/init.d/$name" ] || has service; then
+	[ -x "$root/etc/init.d/$name" ] || service "$name" status >/dev/null 2>&1 || [ -e "$root/etc/rc.d/$name" ] || die "there is no service \"$name\""
 	is_active() { service "$name" status >/dev/null 2>&1; }
-	is_enabled() { ls /etc/rc[2345].d/S??"$name" >/dev/null 2>&1; }
+	is_enabled() { ls "$root"/etc/rc[2345].d/S??"$name" >/dev/null 2>&1; }
 	act() { case $1 in enable | disable) need update-rc.d; update-rc.d "$name" "$1" ;; *) service "$name" "$1" ;; esac; }
 else die "no service manager that farm knows runs on this host (systemd, OpenRC, init scripts)"; fi
 case $enabled in
@@ -78,6 +82,17 @@ exit 0
 
 // Validate checks what types cannot say.
 func (m *serviceModule) Validate() error {
+	if strings.HasPrefix(m.Name, "-") || strings.ContainsAny(m.Name, "/ \t\n") {
+		return fmt.Errorf("name: %q is no name of a service", m.Name)
+	}
+	if m.Name == "" && !(m.systemd && (m.DaemonReload || m.DaemonReexec) && m.State == "" && m.Enabled == nil && m.Masked == nil) {
+		return errors.New("name is missing")
+	}
+	if m.Scope != "" {
+		if err := oneOf("scope", m.Scope, "system", "user", "global"); err != nil {
+			return err
+		}
+	}
 	if m.State == "" {
 		return nil
 	}
@@ -86,8 +101,8 @@ func (m *serviceModule) Validate() error {
 
 // Run brings the service into the state.
 func (m *serviceModule) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
-	if m.Name == "" && !m.systemd {
-		return failed("name is missing"), nil
+	if err := m.Validate(); err != nil {
+		return failed("%v", err), nil
 	}
 	scope := m.Scope
 	if scope == "system" {
@@ -100,7 +115,7 @@ func (m *serviceModule) Run(ctx context.Context, t *engine.Task) (engine.Result,
 	r, err := run(ctx, t, serviceScript, map[string]string{
 		"name": m.Name, "state": m.State, "enabled": yesNo(m.Enabled), "masked": yesNo(m.Masked), "reload": flag(m.DaemonReload),
 		"reexec": flag(m.DaemonReexec), "scope": scope, "noblock": flag(m.NoBlock), "sleep": sleep, "level": m.Runlevel,
-		"only_systemd": flag(m.systemd), "check": flag(t.Check),
+		"only_systemd": flag(m.systemd), "check": flag(t.Check), "root": m.root,
 	})
 	if err != nil {
 		return engine.Result{}, err
@@ -109,11 +124,12 @@ func (m *serviceModule) Run(ctx context.Context, t *engine.Task) (engine.Result,
 		return r.failure("service " + m.Name), nil
 	}
 	values := value.NewDict("name", m.Name)
-	if m.State != "" {
-		values.Set("state", map[string]string{"stopped": "stopped"}[m.State])
-		if m.State != "stopped" {
-			values.Set("state", "started")
-		}
+	switch m.State {
+	case "":
+	case "stopped":
+		values.Set("state", "stopped")
+	default:
+		values.Set("state", "started")
 	}
 	if m.Enabled != nil {
 		values.Set("enabled", *m.Enabled)

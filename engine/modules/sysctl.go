@@ -2,6 +2,8 @@ package modules
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 
 	"farm/engine"
@@ -26,32 +28,57 @@ type sysctlModule struct {
 }
 
 const sysctlScript = `changed() { say changed 1; [ -z "$check" ]; }
-now=$(sed -n "s/^[[:space:]]*$(printf %s "$name" | sed 's/[.]/\\./g')[[:space:]]*=[[:space:]]*//p" "$file" 2>/dev/null | tail -n 1)
-if [ "$state" = absent ]; then [ -n "$now" ] || exit 0; else [ "$now" = "$value" ] && same=1; fi
-if [ -z "$same" ]; then
-	changed || exit 0
-	tmp=$file.$$.farm
-	{ [ ! -e "$file" ] || sed "/^[[:space:]]*$(printf %s "$name" | sed 's/[.\/]/\\&/g')[[:space:]]*=/d" "$file"
-	  [ "$state" = absent ] || printf '%s=%s\n' "$name" "$value"; } >"$tmp" && mv -f "$tmp" "$file" || exit
-	if [ -n "$reload" ] && [ "$state" != absent ]; then need sysctl; sysctl ${ignore:+-e} -q -p "$file" >&2 || exit; fi
+norm() { tr -s ' \t' ' ' | sed 's/^ //; s/ $//'; }
+file=$(readlink -f "$file" 2>/dev/null || printf %s "$file")
+value=$(printf %s "$value" | norm)
+# lines with KEY on their left, and the others; sysctl.d(5) lets a dash go before the key
+split() {
+	[ ! -e "$file" ] || awk -v key="$name" -v mine="$1" '{
+		k = $0; i = index(k, "="); if (i) k = substr(k, 1, i - 1)
+		gsub(/[ \t]/, "", k); sub(/^-/, "", k)
+		is = (i && k == key)
+		if (is && mine) print substr($0, i + 1)
+		if (!is && !mine) print
+	}' "$file"
+}
+now=$(split 1 | tail -n 1 | norm); same=''
+if [ "$state" = absent ]; then [ -n "$now" ] || same=1
+elif [ "$now" = "$value" ]; then same=1; fi
+if [ -z "$same" ] && changed; then
+	tmp=$(mktemp "$file.XXXXXX") || exit
+	trap 'rm -f "$tmp"' EXIT
+	chmod 644 "$tmp"
+	[ ! -e "$file" ] || cp -p "$file" "$tmp" || exit
+	{ split '' && { [ "$state" = absent ] || printf '%s=%s\n' "$name" "$value"; }; } >"$tmp" && mv -f "$tmp" "$file" || exit
+	if [ -n "$reload" ]; then need sysctl; sysctl ${ignore:+-e} -q -p "$file" >&2 || exit; fi
 fi
 if [ -n "$set" ] && [ "$state" != absent ]; then
 	need sysctl
-	[ "$(sysctl -n "$name" 2>/dev/null | tr '\t' ' ')" = "$value" ] || if changed; then sysctl ${ignore:+-e} -q -w "$name=$value" >&2 || exit; fi
+	[ "$(sysctl -n "$name" 2>/dev/null | norm)" = "$value" ] ||
+		if changed; then sysctl ${ignore:+-e} -q -w "$name=$value" >&2 || exit; fi
 fi
 exit 0
 `
 
 // Validate checks what types cannot say.
 func (m *sysctlModule) Validate() error {
-	if m.State == "present" && m.Value == nil {
-		return oneOf("value", "", "a value")
+	if m.Name == "" || strings.ContainsAny(m.Name, " \t\n=") || m.Name[0] == '-' {
+		return fmt.Errorf("name: %q is no name of a kernel parameter", m.Name)
+	}
+	if m.State == "present" && (m.Value == nil || strings.TrimSpace(*m.Value) == "") {
+		return errors.New("value is missing")
+	}
+	if m.Value != nil && strings.Contains(strings.TrimSpace(*m.Value), "\n") {
+		return errors.New("value: it is more than a line")
 	}
 	return oneOf("state", m.State, "present", "absent")
 }
 
 // Run sets the parameter.
 func (m *sysctlModule) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
+	if err := m.Validate(); err != nil {
+		return failed("%v", err), nil
+	}
 	v := ""
 	if m.Value != nil {
 		v = strings.TrimSpace(*m.Value)

@@ -53,10 +53,12 @@ type userModule struct {
 	SSHKeyComment  string `yaml:"ssh_key_comment"`
 }
 
-const userScript = `entry() { getent passwd "$name" 2>/dev/null || grep "^$name:" /etc/passwd; }
+const userScript = `IFS= read -r password || password=
+entry() { getent passwd "$name" 2>/dev/null || grep "^$name:" /etc/passwd; }
 field() { entry | cut -d : -f "$1"; }
-members() { id -nG "$name" 2>/dev/null | tr ' ' '\n' | sort; }
+members() { id -nG "$name" 2>/dev/null | tr ' ' '\n' | sort -u; }
 changed() { say changed 1; [ -z "$check" ]; }
+[ -z "$on_create" ] || [ -z "$(entry)" ] || set_password=
 if [ "$state" = absent ]; then
 	[ -n "$(entry)" ] || exit 0
 	changed || exit 0
@@ -64,7 +66,7 @@ if [ "$state" = absent ]; then
 	else need deluser; deluser ${remove:+--remove-home} "$name" >&2; fi
 	exit
 fi
-want_groups=$(printf %s "$groups" | tr ',' '\n' | sed '/^$/d' | sort)
+want_groups=$(printf %s "$groups" | tr ',' '\n' | sed '/^$/d' | sort -u)
 if [ -z "$(entry)" ]; then
 	changed || exit 0
 	say new 1
@@ -93,9 +95,9 @@ else
 	if [ -n "$home" ] && [ "$home" != "$(field 6)" ]; then set -- "$@" -d "$home" ${move:+-m}; fi
 	if [ -n "$set_groups" ]; then
 		primary=$(id -ng "$name")
-		have=$(members | grep -vx "$primary")
-		wanted=$(printf '%s\n' "$want_groups" | grep -vx "$primary" | sed '/^$/d')
-		missing=$(printf '%s\n' "$wanted" | while read -r g; do [ -z "$g" ] || printf '%s\n' "$have" | grep -qx "$g" || echo "$g"; done)
+		have=$(members | grep -vxF "$primary")
+		wanted=$(printf '%s\n' "$want_groups" | grep -vxF "$primary" | sed '/^$/d')
+		missing=$(printf '%s\n' "$wanted" | while read -r g; do [ -z "$g" ] || printf '%s\n' "$have" | grep -qxF "$g" || echo "$g"; done)
 		if [ -n "$append" ]; then
 			[ -z "$missing" ] || set -- "$@" -a -G "$groups"
 		elif [ "$have" != "$wanted" ]; then set -- "$@" -G "$groups"; fi
@@ -109,7 +111,6 @@ else
 fi
 hash() { (getent shadow "$name" 2>/dev/null || grep "^$name:" /etc/shadow 2>/dev/null) | cut -d : -f 2; }
 if [ -n "$set_password" ]; then
-	read -r password
 	if [ "$password" != "$(hash)" ]; then
 		changed || exit 0
 		need chpasswd; printf '%s:%s\n' "$name" "$password" | chpasswd -e >&2 || exit
@@ -151,6 +152,16 @@ func (m *userModule) Validate() error {
 	if strings.ContainsAny(m.Password, ":\n") {
 		return fmt.Errorf("password: it has a colon or a newline; give the hash, as password_hash makes it")
 	}
+	if m.UpdatePassword != "" {
+		if err := oneOf("update_password", m.UpdatePassword, "always", "on_create"); err != nil {
+			return err
+		}
+	}
+	for _, g := range m.Groups {
+		if !accountName(g) {
+			return fmt.Errorf("groups: %q is no name of a group", g)
+		}
+	}
 	return oneOf("state", m.State, "present", "absent")
 }
 
@@ -171,13 +182,13 @@ func (m *userModule) Run(ctx context.Context, t *engine.Task) (engine.Result, er
 	if m.SSHKeyBits > 0 {
 		bits = number(int64(m.SSHKeyBits))
 	}
-	r, err := script{Text: m.text(), Stdin: strings.NewReader(m.Password + "\n"), Vars: map[string]string{
+	r, err := script{Text: userScript, Stdin: strings.NewReader(m.Password + "\n"), Vars: map[string]string{
 		"name": m.Name, "state": m.State, "uid": m.UID, "group": m.Group, "groups": strings.Join(m.Groups, ","),
 		"set_groups": flag(m.Groups != nil), "append": flag(m.Append), "shell": m.Shell, "home": m.Home, "create": flag(m.CreateHome),
 		"move": flag(m.MoveHome), "comment": comment, "set_comment": flag(m.Comment != nil), "system": flag(m.System),
 		"remove": flag(m.Remove), "force": flag(m.Force), "set_password": flag(m.Password != ""), "lock": lock,
 		"keygen": flag(m.GenerateSSHKey), "keytype": m.SSHKeyType, "keyfile": m.SSHKeyFile, "keybits": bits, "keycomment": m.SSHKeyComment,
-		"check": flag(t.Check),
+		"check": flag(t.Check), "on_create": flag(m.UpdatePassword == "on_create"),
 	}}.run(ctx, t)
 	if err != nil {
 		return engine.Result{}, err
@@ -196,14 +207,4 @@ func (m *userModule) Run(ctx context.Context, t *engine.Task) (engine.Result, er
 		values.Set("group", r.number("gid", 10))
 	}
 	return engine.Result{Changed: r.is("changed"), Values: values}, nil
-}
-
-// text is the script; with update_password: on_create the password of an account that
-// is there already stays.
-func (m *userModule) text() string {
-	if m.UpdatePassword != "on_create" {
-		return userScript
-	}
-	return `if getent passwd "$name" >/dev/null 2>&1; then set_password=; fi
-` + userScript
 }

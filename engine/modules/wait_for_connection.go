@@ -2,6 +2,7 @@ package modules
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"farm/engine"
@@ -12,8 +13,9 @@ import (
 type waitForConnectionModule struct {
 	// Seconds to wait at most.
 	Timeout int64 `yaml:"timeout"`
-	// Seconds before the first try, and between tries.
+	// Seconds before the first try.
 	Delay int64 `yaml:"delay"`
+	// Accepted; the pause between tries begins short and grows to 2 seconds.
 	Sleep int64 `yaml:"sleep"`
 	// Seconds for one try.
 	ConnectTimeout int64 `yaml:"connect_timeout"`
@@ -29,21 +31,26 @@ func (m *waitForConnectionModule) Run(ctx context.Context, t *engine.Task) (engi
 		_, err := c.Exec(ctx, engine.Cmd{Script: "true"})
 		return err
 	}
-	each := time.Duration(m.ConnectTimeout) * time.Second
-	try, cancel := context.WithTimeout(ctx, each)
+	each := time.Duration(max(m.ConnectTimeout, 1)) * time.Second
+	limit, cancel := context.WithTimeout(ctx, time.Duration(m.Timeout)*time.Second)
+	defer cancel()
+	try, cancel := context.WithTimeout(limit, each)
 	err := works(try, t.Conn)
 	cancel()
-	if err != nil && t.Reconnect != nil {
-		limit, cancel := context.WithTimeout(ctx, time.Duration(m.Timeout)*time.Second)
-		defer cancel()
+	switch {
+	case err == nil:
+	case t.Reconnect != nil:
 		err = again(limit, t, each, works)
+	default:
+		err = fmt.Errorf("%w; this connection cannot be made again", err)
 	}
 	if ctx.Err() != nil {
-		return engine.Result{}, ctx.Err()
+		return engine.Result{}, context.Cause(ctx)
 	}
-	elapsed := int64(time.Since(begun).Seconds())
 	if err != nil {
-		return failed("not reachable after %d s: %v", elapsed, err), nil
+		res := failed("not reachable within %d s: %v", m.Timeout, err)
+		res.Values = value.NewDict("elapsed", seconds(begun))
+		return res, nil
 	}
-	return engine.Result{Values: value.NewDict("elapsed", elapsed)}, nil
+	return engine.Result{Values: value.NewDict("elapsed", seconds(begun))}, nil
 }

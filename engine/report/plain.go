@@ -43,7 +43,11 @@ func (p *Plain) Event(e engine.Event, s *engine.State) error {
 			p.p.printf("%s\n", indent("    | ", e.Text))
 		}
 	case engine.Progress:
-		p.line(e, fmt.Sprintf("%s: %s", e.Phase, e.Text))
+		text := e.Text
+		if e.Phase != "" {
+			text = e.Phase + ": " + text
+		}
+		p.line(e, text)
 	case engine.Warning:
 		p.line(e, "warning: "+e.Text)
 	case engine.VMEnded:

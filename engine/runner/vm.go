@@ -29,6 +29,7 @@ type vmRun struct {
 	settings Settings
 	begun    time.Time
 	first    error // the first failure
+	reached  bool  // the guest could be worked with
 	kept     bool
 }
 
@@ -172,6 +173,7 @@ func (v *vmRun) steps(ctx, hard context.Context, steps []engine.Step) {
 			continue
 		}
 		err := v.step(ctx, hard, step)
+		v.reached = v.reached || v.Conn != nil
 		switch {
 		case err == nil:
 		case strings.HasPrefix(name, "create ") && ctx.Err() == nil:
@@ -246,8 +248,9 @@ func statusOf(err error) engine.Status {
 	return engine.NoVerdict
 }
 
+// keeping reports whether the machine stays up: only one that somebody can enter.
 func (v *vmRun) keeping() bool {
-	if v.Machine == nil {
+	if v.Machine == nil || !v.reached {
 		return false
 	}
 	return v.Keep == KeepAlways || v.Keep == KeepOnFailure && v.first != nil && engine.FaultOf(v.first) != engine.Cancelled

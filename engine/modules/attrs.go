@@ -1,0 +1,126 @@
+package modules
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"farm/inventory/value"
+)
+
+// fileFuncs are functions for scripts that work on files:
+//
+//	meta FILE       prints "MODE UID GID SIZE OWNER GROUP" of FILE itself, not of a link's target
+//	kind FILE       prints directory, file, link, other or absent, of FILE itself
+//	sum NAME FILE   prints the checksum of FILE; NAME is md5, sha1, sha256, ...
+//	attrs FILE      gives FILE the variables mode, owner, group, if they are set, unless check
+//	                is; sets changed=1 if that changes anything
+//	report FILE     says what FILE is now, for fileValues
+const fileFuncs = `meta() { stat -c '%a %u %g %s %U %G' -- "$1" 2>/dev/null || stat -f '%Mp%Lp %u %g %z %Su %Sg' -- "$1" 2>/dev/null; }
+kind() {
+	if [ -L "$1" ]; then echo link
+	elif [ -d "$1" ]; then echo directory
+	elif [ -f "$1" ]; then echo file
+	elif [ -e "$1" ]; then echo other
+	else echo absent; fi
+}
+sum() {
+	farm_f=$2
+	if has "${1}sum"; then set -- $("${1}sum" <"$2")
+	elif has "$1"; then set -- $("$1" -q "$2")
+	elif has openssl; then set -- $(openssl dgst "-$1" <"$2" | sed 's/.*= *//')
+	else die "neither ${1}sum nor openssl is installed on this host"; fi
+	[ -n "$1" ] || die "cannot read $farm_f"
+	printf %s "$1"
+}
+attrs() {
+	[ -n "$mode$owner$group" ] || return 0
+	farm_h=
+	if [ -L "$1" ]; then farm_h=-h; fi
+	farm_f=$1
+	set -- $(meta "$1")
+	[ $# -ge 6 ] || die "cannot tell the mode of $farm_f: the program stat is missing"
+	case $owner in
+	'' | "$2" | "$5") ;;
+	*)
+		changed=1
+		[ -n "$check" ] || chown $farm_h -- "$owner" "$farm_f" || exit 1 ;;
+	esac
+	case $group in
+	'' | "$3" | "$6") ;;
+	*)
+		changed=1
+		[ -n "$check" ] || chgrp $farm_h -- "$group" "$farm_f" || exit 1 ;;
+	esac
+	if [ -z "$mode" ] || [ -n "$farm_h" ]; then return 0; fi
+	farm_c=$farm_f
+	if [ -n "$check" ]; then
+		if [ -d "$farm_f" ]; then farm_c=$(mktemp -d "${TMPDIR:-/tmp}/farm.XXXXXXXX") || exit
+		else farm_c=$(mktemp "${TMPDIR:-/tmp}/farm.XXXXXXXX") || exit; fi
+		chmod "00$1" "$farm_c"
+	fi
+	chmod -- "$mode" "$farm_c" || exit 1
+	farm_a=$(meta "$farm_c")
+	if [ -n "$check" ]; then rm -rf -- "$farm_c"; fi
+	if [ "${farm_a%% *}" != "$1" ]; then changed=1; fi
+}
+report() { say meta "$(meta "$1")"; say state "$(kind "$1")"; say path "$1"; say changed "$changed"; }
+`
+
+var (
+	octalMode    = regexp.MustCompile(`^(0o?)?[0-7]{1,4}$`)
+	symbolicMode = regexp.MustCompile(`^[ugoa]*([-+=]([rwxXst]*|[ugo]))+(,[ugoa]*([-+=]([rwxXst]*|[ugo]))+)*$`)
+)
+
+// modeText is a mode as chmod takes it: five octal digits, which clear the set-id bits of
+// folders too, or symbols. v is nil, a number, or text.
+func modeText(v any) (string, error) {
+	switch m := v.(type) {
+	case nil:
+		return "", nil
+	case int64:
+		if m < 0 || m > 0o7777 {
+			return "", fmt.Errorf("mode %d is none; write it as '0644', with quotes and a leading zero", m)
+		}
+		return fmt.Sprintf("%05o", m), nil
+	case string:
+		if m == "" {
+			return "", nil
+		}
+		if octalMode.MatchString(m) {
+			n, err := strconv.ParseUint(strings.TrimPrefix(m, "0o"), 8, 32)
+			return fmt.Sprintf("%05o", n), err
+		}
+		if symbolicMode.MatchString(m) {
+			return m, nil
+		}
+	}
+	return "", fmt.Errorf("mode %q is none; examples are '0644' and 'u=rw,go=r'", value.Text(v))
+}
+
+// fileValues adds to d what report said of a file, under Ansible's names.
+func fileValues(r reply, d *value.Dict) *value.Dict {
+	if m := strings.Fields(r.get("meta")); len(m) >= 6 {
+		d.Set("mode", fourDigits(m[0]))
+		for i, k := range []string{"uid", "gid", "size"} {
+			n, _ := strconv.ParseInt(m[1+i], 10, 64)
+			d.Set(k, n)
+		}
+		d.Set("owner", text(m[4]))
+		d.Set("group", text(m[5]))
+	}
+	if s := r.get("state"); s != "" {
+		d.Set("state", s)
+	}
+	return d
+}
+
+// fourDigits prints an octal mode as Ansible does: 0644.
+func fourDigits(mode string) string {
+	n, err := strconv.ParseUint(mode, 8, 32)
+	if err != nil {
+		return mode
+	}
+	return fmt.Sprintf("%04o", n)
+}

@@ -1,0 +1,197 @@
+package modules
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"farm/engine"
+	"farm/inventory/value"
+)
+
+// treeFile is a file of a folder that is copied.
+type treeFile struct {
+	rel  string // below the folder
+	perm fs.FileMode
+	put  putting
+}
+
+const treeScript = fileFuncs + `
+changed=
+dest=$(untilde "$dest")
+while IFS= read -r line; do
+	f=$dest/${line#? }
+	case $line in
+	'd '*)
+		if [ ! -d "$f" ]; then
+			changed=1
+			[ -n "$check" ] || mkdir -p -- "$f" || exit
+			[ -n "$check" ] || attrs "$f"
+		else attrs "$f"; fi ;;
+	*)
+		n=$((n + 1))
+		if [ -f "$f" ]; then printf '%s\n' "$(sum sha1 "$f")"; else echo -; fi ;;
+	esac
+done
+report "$dest"
+`
+
+// tree copies a folder: the folders are made and the files compared in one round trip,
+// then each file that differs is sent.
+func (m *Copy) tree(ctx context.Context, t *engine.Task, p putting, dir string) (engine.Result, error) {
+	dest := strings.TrimSuffix(m.Dest, "/")
+	if !strings.HasSuffix(m.Src, "/") {
+		dest += "/" + path.Base(dir)
+	}
+	if dest == "" {
+		dest = "/."
+	}
+	files, folders, err := readTree(t.Files, dir)
+	if err != nil {
+		return failed("%v", err), nil
+	}
+	dirMode, _ := modeText(m.DirectoryMode)
+	var list strings.Builder
+	for _, d := range folders {
+		list.WriteString("d " + d + "\n")
+	}
+	for i := range files {
+		if err := files[i].put.file(t.Files, dir+"/"+files[i].rel); err != nil {
+			return failed("%v", err), nil
+		}
+		list.WriteString("f " + files[i].rel + "\n")
+	}
+	r, err := script{Text: treeScript, Stdin: strings.NewReader(list.String()), Keep: 16 << 20, Vars: map[string]string{
+		"dest": dest, "mode": dirMode, "owner": m.Owner, "group": m.Group, "check": flag(t.Check)}}.run(ctx, t)
+	if err != nil {
+		return engine.Result{}, err
+	}
+	sums := strings.Fields(string(r.Stdout))
+	if !r.ok() || len(sums) != len(files) {
+		return r.failure(fmt.Sprintf("copy %q", dir)), nil
+	}
+	res := engine.Result{Changed: r.is("changed"), Values: value.NewDict("src", dir, "dest", text(r.get("path")))}
+	for i, f := range files {
+		q := f.put
+		q.dest, q.mode, q.owner, q.group = dest+"/"+f.rel, p.mode, p.owner, p.group
+		q.backup, q.keep, q.validate, q.follow = p.backup, p.keep, p.validate, p.follow
+		if q.mode == "preserve" {
+			q.mode = fmt.Sprintf("%05o", f.perm)
+		}
+		if sums[i] == q.sum && q.mode+q.owner+q.group == "" || q.keep && sums[i] != "-" {
+			continue
+		}
+		if t.Check && sums[i] != q.sum { // its folder may not be there yet
+			res.Changed = true
+			continue
+		}
+		one, err := q.put(ctx, t)
+		if err != nil || one.Failed {
+			return one, err
+		}
+		res.Changed = res.Changed || one.Changed
+	}
+	fileValues(r, res.Values)
+	return res, nil
+}
+
+// readTree lists a folder of the controller: files and folders by their paths below it, in
+// order, the folder itself first.
+func readTree(finder engine.Finder, root string) (files []treeFile, folders []string, err error) {
+	var walk func(rel string) error
+	walk = func(rel string) error {
+		f, err := finder.Open(path.Join(root, rel))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		st, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		if strings.Contains(rel, "\n") || strings.Count(rel, "/") > 200 {
+			return fmt.Errorf("%s in %s: the name cannot be copied", strconv.Quote(rel), root)
+		}
+		if !st.IsDir() {
+			files = append(files, treeFile{rel: rel, perm: st.Mode().Perm()})
+			return nil
+		}
+		folders = append(folders, rel)
+		d, ok := f.(fs.ReadDirFile)
+		if !ok {
+			return fmt.Errorf("the folder %q cannot be read", path.Join(root, rel))
+		}
+		list, err := d.ReadDir(-1)
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+		for _, e := range list {
+			if err := walk(path.Join(rel, e.Name())); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	err = walk(".")
+	return files, folders, err
+}
+
+const remoteTreeScript = fileFuncs + `
+changed=
+src=$(untilde "$src") dest=$(untilde "$dest")
+case $src in
+*/) ;;
+*) dest=${dest%/}/${src##*/} ;;
+esac
+src=${src%/} dest=${dest%/}
+want=$mode
+list=$(cd "$src/." && find . ! -name '*
+*') || exit
+while IFS= read -r f; do
+	mode=$want
+	if [ -d "$src/$f" ] && [ ! -L "$src/$f" ]; then
+		mode=$dirmode
+		if [ ! -d "$dest/$f" ]; then
+			changed=1
+			[ -n "$check" ] || mkdir -p -- "$dest/$f" || exit
+			if [ -z "$mode" ]; then set -- $(meta "$src/$f"); [ -n "$check" ] || chmod "00$1" "$dest/$f"; fi
+		fi
+	elif [ -L "$src/$f" ]; then
+		if [ "$(readlink -- "$src/$f")" != "$(readlink -- "$dest/$f" 2>/dev/null)" ]; then
+			changed=1
+			[ -n "$check" ] || { rm -f -- "$dest/$f" && cp -P -- "$src/$f" "$dest/$f"; } || exit
+		fi
+		continue
+	elif ! cmp -s -- "$src/$f" "$dest/$f"; then
+		if [ -n "$keep" ] && [ -e "$dest/$f" ]; then continue; fi
+		changed=1
+		if [ "$mode" = preserve ] || [ -z "$mode" ]; then set -- $(meta "$src/$f"); mode=00$1; fi
+		[ -n "$check" ] || { rm -f -- "$dest/$f" && cp -- "$src/$f" "$dest/$f"; } || exit
+	fi
+	if [ "$mode" = preserve ]; then set -- $(meta "$src/$f"); mode=00$1; fi
+	if [ -e "$dest/$f" ]; then attrs "$dest/$f"; fi
+done <<END
+$list
+END
+report "$dest"
+`
+
+// remoteTree copies a folder within the guest.
+func (m *Copy) remoteTree(ctx context.Context, t *engine.Task) (engine.Result, error) {
+	mode, _ := m.checkMode()
+	dirMode, _ := modeText(m.DirectoryMode)
+	r, err := run(ctx, t, remoteTreeScript, map[string]string{"src": m.Src, "dest": m.Dest, "mode": mode, "dirmode": dirMode,
+		"owner": m.Owner, "group": m.Group, "check": flag(t.Check), "keep": flag(!m.Force)})
+	if err != nil {
+		return engine.Result{}, err
+	}
+	if !r.ok() {
+		return r.failure(fmt.Sprintf("copy %q to %q", m.Src, m.Dest)), nil
+	}
+	return engine.Result{Changed: r.is("changed"), Values: fileValues(r, value.NewDict("src", m.Src, "dest", text(r.get("path"))))}, nil
+}

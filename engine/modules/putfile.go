@@ -1,0 +1,186 @@
+package modules
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha1"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"time"
+
+	"farm/engine"
+	"farm/inventory/value"
+)
+
+// putting is a file that shall have certain content and attributes in the guest.
+type putting struct {
+	dest     string // a folder, if name is set, or the file itself
+	name     string // the file's name where dest is a folder; "" = that is an error
+	sum      string // SHA-1 of the content, in hex
+	size     int64
+	open     func() (io.ReadCloser, error) // the content; nil with from
+	from     string                        // a file of the guest to copy
+	mode     string                        // by modeText
+	owner    string
+	group    string
+	validate string // command that must accept the file, %s in it
+	backup   bool   // keep the old content beside it
+	keep     bool   // leave a file alone that is there already (force: false)
+	follow   bool   // write through a link rather than replace it
+	parents  string // mode of folders to be made on the way; "-" = default, "" = none are made
+}
+
+// content is a putting's open for bytes in memory; it sets sum and size.
+func (p *putting) content(b []byte) {
+	h := sha1.Sum(b)
+	p.sum, p.size = hex.EncodeToString(h[:]), int64(len(b))
+	p.open = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
+}
+
+const putScript = fileFuncs + `
+changed=
+dest=$(untilde "$dest")
+case $dest in
+*/)
+	if [ ! -d "$dest" ] && [ -n "$name" ]; then
+		changed=1
+		if [ -n "$check" ]; then say changed 1; say path "$dest$name"; exit; fi
+		mkdir -p -- "$dest" || exit
+	fi ;;
+esac
+if [ -d "$dest" ]; then
+	[ -n "$name" ] || die "$dest is a folder"
+	dest=${dest%/}/$name
+	[ ! -d "$dest" ] || die "$dest is a folder"
+fi
+if [ -n "$follow" ] && [ -L "$dest" ]; then dest=$(readlink -f -- "$dest"); fi
+case $dest in
+*/*) parent=${dest%/*}/ ;;
+*) parent=./ dest=./$dest ;;
+esac
+if [ ! -d "$parent" ]; then
+	[ -n "$parents" ] || die "the folder ${parent%/} does not exist"
+	changed=1
+	if [ -z "$check" ]; then
+		mkdir -p -- "$parent" || exit
+		if [ "$parents" != - ]; then chmod -- "$parents" "$parent"; fi
+	fi
+fi
+if [ -n "$from" ]; then
+	from=$(untilde "$from")
+	[ -e "$from" ] || die "the source $from does not exist"
+	[ -f "$from" ] || die "the source $from is no file"
+	sum=$(sum sha1 "$from") || exit
+	if [ "$mode" = preserve ]; then set -- $(meta "$from"); mode=00$1; fi
+fi
+say sum "$sum"
+is=$(kind "$dest")
+case $is in
+other) die "$dest is neither a file nor a folder" ;;
+esac
+old=
+if [ -f "$dest" ]; then old=$(sum sha1 "$dest") || exit; fi
+if [ $is != absent ] && [ -n "$keep" ]; then report "$dest"; exit 0; fi
+if [ "$old" != "$sum" ]; then
+	changed=1
+	if [ -n "$check" ]; then say changed 1; say path "$dest"; say state "$is"; exit 0; fi
+	if [ -z "$from$send" ]; then say want 1; exit 0; fi
+	base=${dest##*/}
+	tmp=$parent.$base.farm-$token
+	trap 'rm -f -- "$tmp"' EXIT
+	trap 'exit 1' HUP INT TERM
+	if [ -f "$dest" ]; then cp -p -- "$dest" "$tmp" || exit
+	else (umask 077; : >"$tmp") || exit; fi
+	chmod u+w "$tmp"
+	if [ -n "$from" ]; then cat <"$from" >"$tmp" || exit
+	else cat >"$tmp" || exit; fi
+	if [ "$(sum sha1 "$tmp")" != "$sum" ]; then die "$dest: the content did not arrive whole"; fi
+	if [ -f "$dest" ]; then set -- $(meta "$(readlink -f -- "$dest" || echo "$dest")"); chmod "00$1" "$tmp"
+	else chmod =rw "$tmp"; fi
+	attrs "$tmp"
+	if [ -n "$validate" ]; then
+		farm_v="'$(printf %s "$tmp" | sed "s/'/'\\\\''/g")'"
+		sh -c "${validate%%%s*}$farm_v${validate#*%s}" >&2 </dev/null || die "the check \"$validate\" refuses the file"
+	fi
+	if [ -n "$backup" ] && [ -f "$dest" ]; then
+		cp -p -- "$dest" "$dest$backup" || exit
+		say backup "$dest$backup"
+	fi
+	mv -f -- "$tmp" "$dest" || cat <"$tmp" >"$dest" || exit
+fi
+attrs "$dest"
+report "$dest"
+`
+
+// smallFile is the longest content that is sent without asking first whether it is needed.
+const smallFile = 16 << 10
+
+// put makes the file so. The result has dest, checksum, the file's attributes and
+// backup_file; in check mode what would be changed is all there is.
+func (p putting) put(ctx context.Context, t *engine.Task) (engine.Result, error) {
+	vars := map[string]string{
+		"dest": p.dest, "name": p.name, "sum": p.sum, "from": p.from, "mode": p.mode, "owner": p.owner, "group": p.group,
+		"validate": p.validate, "keep": flag(p.keep), "follow": flag(p.follow), "check": flag(t.Check), "token": token(),
+		"parents": p.parents, "send": "", "backup": "",
+	}
+	if p.backup {
+		vars["backup"] = backupSuffix()
+	}
+	send := p.open != nil && p.size <= smallFile && !t.Check
+	r, bad, err := p.try(ctx, t, vars, send)
+	if err == nil && bad == nil && r.is("want") {
+		r, bad, err = p.try(ctx, t, vars, true)
+	}
+	if err != nil {
+		return engine.Result{}, err
+	}
+	if bad != nil {
+		return *bad, nil
+	}
+	if !r.ok() {
+		return r.failure(fmt.Sprintf("write %q", p.dest)), nil
+	}
+	d := value.NewDict("dest", text(r.get("path")), "checksum", r.get("sum"))
+	if b := r.get("backup"); b != "" {
+		d.Set("backup_file", text(b))
+	}
+	return engine.Result{Changed: r.is("changed"), Values: fileValues(r, d)}, nil
+}
+
+func (p putting) try(ctx context.Context, t *engine.Task, vars map[string]string, send bool) (reply, *engine.Result, error) {
+	s := script{Text: putScript, Vars: vars}
+	if send {
+		vars["send"] = "1"
+		src, err := p.open()
+		if err != nil {
+			res := failed("%v", err)
+			return reply{}, &res, nil
+		}
+		defer src.Close()
+		s.Stdin = src
+		if p.size <= smallFile { // a reader with a length goes along with the script
+			b, err := io.ReadAll(io.LimitReader(src, p.size+1))
+			if err != nil {
+				res := failed("%v", err)
+				return reply{}, &res, nil
+			}
+			s.Stdin = bytes.NewReader(b)
+		}
+	}
+	r, err := s.run(ctx, t)
+	return r, nil, err
+}
+
+// token is part of the name of a temporary file.
+func token() string {
+	var b [6]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// backupSuffix is what a backup's name ends with, as Ansible has it but for the process id.
+func backupSuffix() string {
+	return "." + token()[:6] + time.Now().Format(".2006-01-02@15:04:05") + "~"
+}
