@@ -83,8 +83,8 @@ func (t *phaseTasks) host(ctx context.Context, r *engine.Run) (*task.HostState, 
 		t.states[r.VM.ID] = h
 	}
 	h.Conn = r.Conn
-	if false && h.Facts.Len() == 0 {
-		facts, err := value.NewDict(), error(nil)
+	if h.Facts.Len() == 0 {
+		facts, err := modules.GatherFacts(ctx, &engine.Task{Conn: r.Conn, State: map[string]any{}}, []string{"min"})
 		if err != nil {
 			return nil, fmt.Errorf("gather facts of %s: %w", r.VM.ID, err)
 		}
