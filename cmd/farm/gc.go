@@ -116,16 +116,18 @@ func (a *app) gcHost(ctx context.Context, s *store.Store, h *hypervisor, live ma
 	return removed + n, err
 }
 
-// orphaned says why a machine can go, "" if somebody still owns it.
-func orphaned(o engine.Owner, live map[string]bool, me string, now time.Time) string {
+// orphaned says why a machine can go, "" if somebody still owns it. A run that is not
+// in runs may go on under another state folder: only its lease says when it is over.
+func orphaned(o engine.Owner, runs map[string]bool, me string, now time.Time) string {
+	live, known := runs[o.Run]
 	switch {
-	case o.User == me && live[o.Run]:
+	case o.User == me && live:
 		return ""
 	case o.Keep && now.Before(o.Expires):
 		return ""
 	case o.Keep:
 		return "kept until " + o.Expires.Local().Format(time.DateTime)
-	case o.User == me:
+	case o.User == me && known:
 		return "its run " + o.Run + " is over"
 	case !o.Expires.IsZero() && now.After(o.Expires):
 		return "its lease ended at " + o.Expires.Local().Format(time.DateTime)
@@ -191,7 +193,7 @@ func (h *hypervisor) removeFolder(ctx context.Context, dir string) error {
 	return err
 }
 
-// liveRuns are the runs whose process is still there.
+// liveRuns are all runs that the store knows: true if the process is still there.
 func liveRuns(ctx context.Context, s *store.Store) (map[string]bool, error) {
 	runs, err := s.Runs(ctx, 0)
 	if err != nil {
@@ -199,9 +201,7 @@ func liveRuns(ctx context.Context, s *store.Store) (map[string]bool, error) {
 	}
 	live := map[string]bool{}
 	for _, r := range runs {
-		if r.Ended.IsZero() && alive(r.PID) {
-			live[r.ID] = true
-		}
+		live[r.ID] = r.Ended.IsZero() && alive(r.PID)
 	}
 	return live, nil
 }
