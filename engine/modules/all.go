@@ -15,8 +15,11 @@ func ownModules() []engine.ModuleDef {
 		{Name: "add_host", New: newAddHost},
 		{Name: "assert", New: newAssert},
 		{Name: "command", New: newCommand},
+		{Name: "copy", New: newCopy},
 		{Name: "debug", New: newDebug},
 		{Name: "fail", New: newFail},
+		{Name: "fetch", New: newFetch},
+		{Name: "file", New: newFile},
 		{Name: "group_by", New: newGroupBy},
 		{Name: "pause", New: newPause},
 		{Name: "ping", New: newPing},
@@ -25,5 +28,9 @@ func ownModules() []engine.ModuleDef {
 		{Name: "set_fact", New: newSetFact},
 		{Name: "setup", Aliases: []string{"gather_facts"}, New: newSetup},
 		{Name: "shell", New: newShell},
+		{Name: "slurp", New: newSlurp},
+		{Name: "stat", New: newStat},
+		{Name: "tempfile", New: newTempfile},
+		{Name: "template", New: newTemplate},
 	}
 }

@@ -21,7 +21,7 @@ type treeFile struct {
 }
 
 const treeScript = fileFuncs + `
-changed=
+changed= want=$mode
 dest=$(untilde "$dest")
 while IFS= read -r line; do
 	f=$dest/${line#? }
@@ -31,9 +31,12 @@ while IFS= read -r line; do
 			changed=1
 			[ -n "$check" ] || mkdir -p -- "$f" || exit
 			[ -n "$check" ] || attrs "$f"
-		else attrs "$f"; fi ;;
+		else
+			mode=
+			attrs "$f"
+			mode=$want
+		fi ;;
 	*)
-		n=$((n + 1))
 		if [ -f "$f" ]; then printf '%s\n' "$(sum sha1 "$f")"; else echo -; fi ;;
 	esac
 done

@@ -1,0 +1,139 @@
+package modules
+
+import (
+	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"farm/engine"
+	"farm/inventory/value"
+)
+
+// Fetch copies a file of the guest to the controller.
+type Fetch struct {
+	Src              string `yaml:"src,required"`      // the file in the guest
+	Dest             string `yaml:"dest,required"`     // folder on the controller; the file goes to DEST/HOST/SRC
+	Flat             bool   `yaml:"flat"`              // it goes to DEST itself, or into it if it ends with /
+	FailOnMissing    bool   `yaml:"fail_on_missing"`   // true by default
+	ValidateChecksum bool   `yaml:"validate_checksum"` // true by default
+}
+
+func newFetch() engine.Module { return &Fetch{FailOnMissing: true, ValidateChecksum: true} }
+
+const fetchScript = fileFuncs + `src=$(untilde "$src")
+if [ ! -e "$src" ]; then say missing 1; exit 0; fi
+[ ! -d "$src" ] || die "$src is a folder; archive it first"
+say path "$src"
+say sum "$(sum sha1 "$src")"
+`
+
+// Run copies the file if the controller has it not.
+func (m *Fetch) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
+	r, err := run(ctx, t, fetchScript, map[string]string{"src": m.Src})
+	switch {
+	case err != nil:
+		return engine.Result{}, err
+	case !r.ok():
+		return r.failure(fmt.Sprintf("fetch %q", m.Src)), nil
+	case r.is("missing"):
+		msg := fmt.Sprintf("the remote file %q does not exist", m.Src)
+		return engine.Result{Failed: m.FailOnMissing, Msg: msg, Values: value.NewDict("file", m.Src)}, nil
+	}
+	dest, err := m.target(t.Host, r.get("path"))
+	if err != nil {
+		return failed("fetch: %v", err), nil
+	}
+	want := r.get("sum")
+	d := value.NewDict("dest", dest, "file", m.Src, "remote_checksum", want)
+	if have, err := fileSum(dest); err == nil && have == want {
+		d.Set("checksum", have)
+		return engine.Result{Values: d}, nil
+	}
+	if t.Check {
+		return engine.Result{Changed: true, Values: d}, nil
+	}
+	sum, res, err := m.download(ctx, t, dest)
+	switch {
+	case err != nil:
+		return engine.Result{}, err
+	case res != nil:
+		return *res, nil
+	case m.ValidateChecksum && sum != want:
+		os.Remove(dest)
+		return failed("fetch %q: the checksum of what came is %s, not %s; does the file change meanwhile?", m.Src, sum, want), nil
+	}
+	d.Set("checksum", sum)
+	return engine.Result{Changed: true, Values: d}, nil
+}
+
+// target is the file on the controller. A guest's path cannot lead out of dest.
+func (m *Fetch) target(host, src string) (string, error) {
+	dest := m.Dest
+	if rest, ok := strings.CutPrefix(dest, "~/"); ok {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", err
+		}
+		dest = filepath.Join(home, rest)
+		if strings.HasSuffix(m.Dest, "/") {
+			dest += "/"
+		}
+	}
+	inside := filepath.Clean("/" + src)
+	switch {
+	case m.Flat && strings.HasSuffix(dest, "/"):
+		dest = filepath.Join(dest, filepath.Base(inside))
+	case !m.Flat:
+		dest = filepath.Join(dest, filepath.Clean("/"+host), inside)
+	}
+	if st, err := os.Stat(dest); err == nil && st.IsDir() {
+		return "", fmt.Errorf("%q is a folder; end dest with / to put the file into it", dest)
+	}
+	return filepath.Abs(dest)
+}
+
+func fileSum(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha1.New()
+	_, err = io.Copy(h, f)
+	return hex.EncodeToString(h.Sum(nil)), err
+}
+
+// download writes the file beside dest and renames it.
+func (m *Fetch) download(ctx context.Context, t *engine.Task, dest string) (sum string, bad *engine.Result, err error) {
+	refuse := func(err error) (string, *engine.Result, error) {
+		res := failed("fetch %q: %v", m.Src, err)
+		return "", &res, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(dest), 0o755); err != nil {
+		return refuse(err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(dest), ".farm-*")
+	if err != nil {
+		return refuse(err)
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	h := sha1.New()
+	r, err := script{Text: readScript, Vars: map[string]string{"src": m.Src}, Stdout: io.MultiWriter(f, h), Keep: 4 << 10}.run(ctx, t)
+	if err != nil {
+		return "", nil, err
+	}
+	if !r.ok() {
+		return refuse(errors.New(r.stderr()))
+	}
+	if err := errors.Join(f.Chmod(0o644), f.Close(), os.Rename(f.Name(), dest)); err != nil {
+		return refuse(err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil, nil
+}

@@ -1,0 +1,117 @@
+package modules
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"farm/engine"
+	"farm/inventory/value"
+)
+
+// Stat tells about a file.
+type Stat struct {
+	Path        string `yaml:"path|dest|name,required"`                // the file; ~ is a home folder
+	Follow      bool   `yaml:"follow"`                                 // of a link: tell about its target
+	GetChecksum bool   `yaml:"get_checksum"`                           // of a file (the default)
+	Algorithm   string `yaml:"checksum_algorithm|checksum|checksum_a"` // sha1 (the default), md5, sha256, ...
+	GetMime     bool   `yaml:"get_mime|mime|mime_type|mime-type"`      // the type and charset, where the program file is there
+	GetAttrs    bool   `yaml:"get_attributes|attr|attributes"`         // accepted: there are none
+}
+
+func newStat() engine.Module {
+	return &Stat{GetChecksum: true, Algorithm: "sha1", GetMime: true, GetAttrs: true}
+}
+
+// Validate checks the algorithm.
+func (m *Stat) Validate() error {
+	switch m.Algorithm {
+	case "md5", "sha1", "sha224", "sha256", "sha384", "sha512":
+		return nil
+	}
+	return fmt.Errorf("checksum_algorithm %q is none of md5, sha1, sha224, sha256, sha384, sha512", m.Algorithm)
+}
+
+const statScript = fileFuncs + `
+path=$(untilde "$path")
+say path "$path"
+if [ ! -e "$path" ] && [ ! -L "$path" ]; then exit 0; fi
+if [ -L "$path" ]; then
+	if [ -n "$follow" ]; then
+		[ -e "$path" ] || exit 0
+	else
+		say lnk_target "$(readlink -- "$path")"
+		say lnk_source "$(readlink -f -- "$path" 2>/dev/null)"
+	fi
+fi
+[ -z "$follow" ] || follow=-L
+say stat "$(stat $follow -c '%f|%a|%u|%g|%s|%i|%d|%h|%b|%B|%X|%Y|%Z|%U|%G' -- "$path" 2>/dev/null || stat $follow -f '%Xp|%Mp%Lp|%u|%g|%z|%i|%d|%l|%b|512|%a|%m|%c|%Su|%Sg' -- "$path")"
+for f in r w x; do
+	if [ -$f "$path" ]; then say "may_$f" 1; fi
+done
+if [ -n "$algorithm" ] && [ -f "$path" ] && { [ -n "$follow" ] || [ ! -L "$path" ]; } && [ -r "$path" ]; then
+	say checksum "$(sum "$algorithm" "$path")"
+fi
+if [ -n "$mime" ] && has file; then say mime "$(file -bi -- "$path" 2>/dev/null)"; fi
+exit 0
+`
+
+// Run asks.
+func (m *Stat) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
+	if err := m.Validate(); err != nil {
+		return failed("stat: %v", err), nil
+	}
+	algorithm := m.Algorithm
+	if !m.GetChecksum {
+		algorithm = ""
+	}
+	r, err := run(ctx, t, statScript, map[string]string{
+		"path": m.Path, "follow": flag(m.Follow), "algorithm": algorithm, "mime": flag(m.GetMime)})
+	if err != nil {
+		return engine.Result{}, err
+	}
+	p := strings.Split(strings.TrimSpace(r.get("stat")), "|")
+	switch {
+	case !r.ok():
+		return r.failure(fmt.Sprintf("stat %q", m.Path)), nil
+	case !r.has("stat"):
+		return engine.Result{Values: value.NewDict("stat", value.NewDict("exists", false, "path", text(r.get("path"))))}, nil
+	case len(p) != 15:
+		return failed("stat %q: the program stat is missing on this host, or answers strangely: %s", m.Path, r.stderr()), nil
+	}
+	return engine.Result{Values: value.NewDict("stat", statValues(r, p))}, nil
+}
+
+func statValues(r reply, p []string) *value.Dict {
+	raw, _ := strconv.ParseUint(p[0], 16, 32)
+	mode, _ := strconv.ParseUint(p[1], 8, 32)
+	number := func(i int) int64 {
+		n, _ := strconv.ParseInt(p[i], 10, 64)
+		return n
+	}
+	is := func(kind uint64) bool { return raw&0o170000 == kind }
+	bit := func(b uint64) bool { return mode&b != 0 }
+	d := value.NewDict("exists", true, "path", text(r.get("path")), "mode", fmt.Sprintf("%04o", mode),
+		"isdir", is(0o040000), "ischr", is(0o020000), "isblk", is(0o060000), "isreg", is(0o100000),
+		"isfifo", is(0o010000), "islnk", is(0o120000), "issock", is(0o140000),
+		"uid", number(2), "gid", number(3), "size", number(4), "inode", number(5), "dev", number(6), "nlink", number(7),
+		"blocks", number(8), "block_size", number(9),
+		"atime", float64(number(10)), "mtime", float64(number(11)), "ctime", float64(number(12)),
+		"wusr", bit(0o200), "rusr", bit(0o400), "xusr", bit(0o100), "wgrp", bit(0o020), "rgrp", bit(0o040), "xgrp", bit(0o010),
+		"woth", bit(0o002), "roth", bit(0o004), "xoth", bit(0o001), "isuid", bit(0o4000), "isgid", bit(0o2000),
+		"readable", r.is("may_r"), "writeable", r.is("may_w"), "executable", r.is("may_x"),
+		"pw_name", text(p[13]), "gr_name", text(p[14]))
+	if r.has("lnk_target") {
+		d.Set("lnk_target", text(r.get("lnk_target")))
+		d.Set("lnk_source", text(r.get("lnk_source")))
+	}
+	if sum := r.get("checksum"); sum != "" {
+		d.Set("checksum", sum)
+	}
+	if kind, charset, ok := strings.Cut(r.get("mime"), "; charset="); ok {
+		d.Set("mimetype", text(kind))
+		d.Set("charset", text(strings.TrimSpace(charset)))
+	}
+	return d
+}
