@@ -93,7 +93,6 @@ installed() { # NAME[=VERSION]
 	case $farm_s in
 	'installed '*) case $1 in
 		*=*) # the version may be a pattern
-			# shellcheck disable=SC2254
 			case ${farm_s#installed } in ${1#*=}) return 0 ;; esac
 			return 1 ;;
 		esac
@@ -154,7 +153,6 @@ for o in $dpkg; do opts="$opts -o Dpkg::Options::=--$o"; done
 log=$(mktemp) || die "no temporary file can be made"
 trap 'rm -f "$log" "$log.rc"' EXIT
 act() {
-	# shellcheck disable=SC2086
 	{ apt-get $opts ${release:+-t "$release"} "$@" 2>&1; echo $? >"$log.rc"; } | tee "$log"
 	rc=$(cat "$log.rc")
 	if [ "$rc" != 0 ]; then
@@ -171,7 +169,6 @@ full | dist) act dist-upgrade ;;
 safe) act upgrade --with-new-pkgs ;;
 *) act upgrade ;;
 esac
-# shellcheck disable=SC2086
 if [ -n "$todo" ]; then
 	case $state in
 	absent) act remove $todo ;;

@@ -73,12 +73,25 @@ remote_target() { # prints the commit that version names at the remote; nothing 
 heads="+refs/heads/*:refs/remotes/$remote/*"
 [ -z "$bare" ] || heads="+refs/heads/*:refs/heads/*"
 fetch() {
-	if [ -n "$depth" ]; then
-		g fetch -q "--depth=$depth" "$remote" ${refspec:+"$refspec"} "$version" 2>/dev/null && got=$(commit FETCH_HEAD) && return
+	branch=$version
+	if [ "$version" = HEAD ] && [ -z "$bare" ]; then # the remote may have another default branch by now
+		branch=$("$git" ls-remote --symref -- "$repo" HEAD | sed -n 's#^ref: refs/heads/\(.*\)	HEAD$#\1#p')
 	fi
-	if [ -n "$single" ] && [ -z "$refspec" ] && [ -z "$bare" ]; then
-		g fetch -q --force "$remote" "$version" >&2 && got=$(commit FETCH_HEAD) && return
+	few && { [ "$version" != HEAD ] || head; } && return
+	many && { [ "$version" != HEAD ] || head; }
+}
+head() { [ -z "$branch" ] || [ -n "$bare" ] || g symbolic-ref "refs/remotes/$remote/HEAD" "refs/remotes/$remote/$branch"; }
+few() { # fetches what version names alone, where that is wanted
+	[ -n "$depth$single" ] && [ -z "$refspec$bare" ] || return
+	if [ -n "$branch" ]; then
+		g fetch -q --force ${depth:+"--depth=$depth"} "$remote" "+refs/heads/$branch:refs/remotes/$remote/$branch" 2>/dev/null && return
 	fi
+	if [ "$version" != HEAD ]; then
+		g fetch -q --force ${depth:+"--depth=$depth"} "$remote" "refs/tags/$version:refs/tags/$version" 2>/dev/null && return
+	fi
+	g fetch -q ${depth:+"--depth=$depth"} "$remote" "$version" 2>/dev/null && got=$(commit FETCH_HEAD)
+}
+many() {
 	g fetch -q --tags --force "$remote" "$heads" ${refspec:+"$refspec"} >&2 || return
 	[ -z "$(commit "$(target)")" ] || return 0
 	# the commit may be older than what is here, or on no branch
@@ -101,7 +114,9 @@ checkout() { # COMMIT
 	fi
 	if [ -n "$branch" ] && [ "$(commit "refs/remotes/$remote/$branch")" = "$1" ] && g show-ref -q --verify "refs/remotes/$remote/$branch"; then
 		[ -z "$new" ] && [ "$1" = "$before" ] && [ "$(g symbolic-ref -q HEAD)" = "refs/heads/$branch" ] && return
-		g checkout -q ${force:+--force} -B "$branch" --track "refs/remotes/$remote/$branch" >&2
+		g checkout -q ${force:+--force} -B "$branch" "$1" >&2 || return
+		# not by --track, which wants the branch in the refspecs that fetch by default
+		g config "branch.$branch.remote" "$remote" && g config "branch.$branch.merge" "refs/heads/$branch"
 	elif [ -n "$new" ] || [ "$1" != "$before" ]; then
 		g checkout -q ${force:+--force} --detach "$1" >&2
 	fi
@@ -170,7 +185,6 @@ else
 		if [ -n "$url" ]; then g remote set-url "$remote" "$repo"; else g remote add "$remote" "$repo"; fi || exit
 	fi
 	fetch || die "$repo could not be fetched"
-	[ "$version" != HEAD ] || [ -n "$bare" ] || g remote set-head "$remote" --auto >/dev/null 2>&1
 fi
 if [ -z "$bare" ]; then
 	to=$(target) || die "$repo has no version \"$version\""

@@ -39,7 +39,6 @@ drop() {
 	changed || return 0
 	rm -f "$1"
 }
-# shellcheck disable=SC2086
 case $state in
 present) loaded || if changed; then modprobe -- "$name" $params >&2 || exit; fi ;;
 absent) ! loaded || if changed; then modprobe -r -- "$name" >&2 || exit; fi ;;

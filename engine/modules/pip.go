@@ -39,7 +39,6 @@ const pipScript = `[ -z "$dir" ] || cd "$(untilde "$dir")" || exit
 if [ -n "$venv" ] && [ ! -e "$venv/bin/pip" ]; then
 	say changed 1
 	[ -z "$check" ] || exit 0
-	# shellcheck disable=SC2086
 	${venvcmd:-python3 -m venv} $venvargs "$venv" >&2 || die "the virtual environment \"$venv\" could not be made"
 fi
 if [ -n "$executable" ]; then pip=$executable
@@ -65,7 +64,6 @@ if [ -n "$check" ]; then
 fi
 log=$(mktemp) || die "no temporary file can be made"
 trap 'rm -f "$log" "$log.rc"' EXIT
-# shellcheck disable=SC2086
 {
 	case $state in
 	absent) p uninstall -y $extra ${req:+-r "$req"} "$@" ;;

@@ -56,7 +56,7 @@ elif [ "$only_systemd" = 1 ]; then die "systemd does not run on this host"
 elif has rc-service; then
 	rc-service -e "$name" || die "there is no service \"$name\""
 	is_active() { rc-service "$name" status >/dev/null 2>&1; }
-	is_enabled() { rc-update show "${level:-default}" 2>/dev/null | grep -q "^[[:space:]]*$name[[:space:]]*|"; }
+	is_enabled() { rc-update show "${level:-default}" 2>/dev/null | grep -q "^[[:space:]]*${name}[[:space:]]*|"; }
 	act() { case $1 in enable) rc-update -q add "$name" "${level:-default}" ;; disable) rc-update -q del "$name" "${level:-default}" ;; *) rc-service "$name" "$1" ;; esac; }
 elif [ -x "$root/etc/init.d/$name" ] || has service; then
 	[ -x "$root/etc/init.d/$name" ] || service "$name" status >/dev/null 2>&1 || [ -e "$root/etc/rc.d/$name" ] || die "there is no service \"$name\""
