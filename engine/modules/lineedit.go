@@ -1,0 +1,67 @@
+package modules
+
+import (
+	"context"
+	"strings"
+
+	"farm/engine"
+	"farm/inventory/value"
+)
+
+// editing is a text file of the guest that is read, changed on the controller and put back.
+type editing struct {
+	path, mode, owner, group, validate string
+	create, backup, follow             bool
+}
+
+// edit replaces the file's text by change's; change says what it did, "" = nothing. A
+// missing file counts as empty where create is set, and is a failure elsewhere.
+func (e editing) edit(ctx context.Context, t *engine.Task, change func(old string, exists bool) (text, msg string, err error)) (engine.Result, error) {
+	content := &bounded{left: maxSlurp}
+	r, err := script{Text: strings.Replace(readScript, "echo", `[ -z "$create" ] || exit 44; echo`, 1), Stdout: content, Keep: 4 << 10,
+		Vars: map[string]string{"src": e.path, "create": flag(e.create)}}.run(ctx, t)
+	if err != nil {
+		return engine.Result{}, err
+	}
+	missing := r.Status == 44 && e.create
+	switch {
+	case !r.ok() && !missing:
+		r.Stdout = nil
+		return r.failure(""), nil
+	case content.over:
+		return failed("%q is larger than %d MiB", e.path, maxSlurp>>20), nil
+	}
+	old := content.String()
+	now, msg, err := change(old, !missing)
+	if err != nil {
+		return failed("%v", err), nil
+	}
+	p := putting{dest: e.path, mode: e.mode, owner: e.owner, group: e.group, validate: e.validate, backup: e.backup && !missing, follow: e.follow}
+	if e.create {
+		p.parents = "-"
+	}
+	if missing && msg == "" {
+		return engine.Result{Values: value.NewDict("backup", "")}, nil
+	}
+	p.content([]byte(now))
+	res, err := p.put(ctx, t)
+	if err != nil || res.Failed {
+		return res, err
+	}
+	res.Msg = msg
+	if msg == "" && res.Changed {
+		res.Msg = "ownership, perms or SE linux context changed"
+	}
+	saved, _ := res.Values.Get("backup_file")
+	res.Values.Set("backup", value.Text(saved))
+	return res, nil
+}
+
+// splitLines cuts text after each newline; the last line may lack one.
+func splitLines(text string) []string {
+	list := strings.SplitAfter(text, "\n")
+	if last := len(list) - 1; list[last] == "" {
+		list = list[:last]
+	}
+	return list
+}

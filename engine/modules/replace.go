@@ -1,0 +1,112 @@
+package modules
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/dlclark/regexp2"
+
+	"farm/engine"
+)
+
+// Replace replaces all matches of a regular expression in a file. It works on the whole
+// text: ^ and $ match at lines, and . does not match a newline.
+type Replace struct {
+	Path         string `yaml:"path|dest|destfile|name,required"` // the file
+	Regexp       string `yaml:"regexp,required"`                  // what is replaced, as in Python
+	Replace      string `yaml:"replace"`                          // by what; \1 and \g<name> are the groups
+	After        string `yaml:"after"`                            // only after the first match of this
+	Before       string `yaml:"before"`                           // only before the first match of this
+	Backup       bool   `yaml:"backup"`                           // keep the old file beside it
+	Mode         any    `yaml:"mode"`                             // '0644' or 'u=rw,go=r'
+	Owner        string `yaml:"owner"`                            // name or number
+	Group        string `yaml:"group"`                            // name or number
+	CheckWith    string `yaml:"validate"`                         // command that must accept the file, %s in it
+	Encoding     string `yaml:"encoding"`                         // utf-8, the only one
+	UnsafeWrites bool   `yaml:"unsafe_writes"`                    // accepted: a file that cannot be replaced is written in place
+}
+
+func newReplace() engine.Module { return &Replace{Encoding: "utf-8"} }
+
+// Validate compiles the expressions.
+func (m *Replace) Validate() error {
+	for _, p := range []string{m.Regexp, m.After, m.Before} {
+		if _, err := pattern(p, regexp2.Multiline); err != nil {
+			return err
+		}
+	}
+	if e := strings.ToLower(m.Encoding); e != "utf-8" && e != "utf8" {
+		return fmt.Errorf("the encoding %q is not supported; utf-8 is", m.Encoding)
+	}
+	_, err := modeText(m.Mode)
+	return err
+}
+
+// Run edits the file.
+func (m *Replace) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
+	if err := m.Validate(); err != nil {
+		return failed("replace: %v", err), nil
+	}
+	mode, _ := modeText(m.Mode)
+	e := editing{path: m.Path, mode: mode, owner: m.Owner, group: m.Group, validate: m.CheckWith, backup: m.Backup, follow: true}
+	return e.edit(ctx, t, func(old string, _ bool) (string, string, error) { return m.change(old) })
+}
+
+func (m *Replace) change(old string) (now, msg string, err error) {
+	head, body, tail, ok, err := m.section(old)
+	if err != nil || !ok {
+		return old, "", err
+	}
+	re, err := pattern(m.Regexp, regexp2.Multiline)
+	if err != nil {
+		return "", "", err
+	}
+	n := 0
+	var wrong error
+	body, err = re.ReplaceFunc(body, func(match regexp2.Match) string {
+		n++
+		text, err := re.expand(m.Replace, &match)
+		if err != nil {
+			wrong = err
+		}
+		return text
+	}, -1, -1)
+	if err == nil {
+		err = wrong
+	}
+	if now = head + body + tail; err != nil || now == old {
+		return old, "", err
+	}
+	return now, fmt.Sprintf("%d replacements made", n), nil
+}
+
+// section is the part of the text between after and before; ok is false where one has no match.
+func (m *Replace) section(old string) (head, body, tail string, ok bool, err error) {
+	body = old
+	if m.After != "" {
+		re, err := pattern(m.After, regexp2.Singleline)
+		if err != nil {
+			return "", "", "", false, err
+		}
+		match, err := re.FindStringMatch(body)
+		if err != nil || match == nil {
+			return "", "", "", false, err
+		}
+		cut := len(string([]rune(body)[:match.Index+match.Length]))
+		head, body = body[:cut], body[cut:]
+	}
+	if m.Before != "" {
+		re, err := pattern(m.Before, regexp2.Singleline)
+		if err != nil {
+			return "", "", "", false, err
+		}
+		match, err := re.FindStringMatch(body)
+		if err != nil || match == nil {
+			return "", "", "", false, err
+		}
+		cut := len(string([]rune(body)[:match.Index]))
+		body, tail = body[:cut], body[cut:]
+	}
+	return head, body, tail, true, nil
+}
