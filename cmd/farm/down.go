@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -73,7 +72,7 @@ func (a *app) end(ctx context.Context, s *store.Store, m store.Machine) error {
 		if err := h.removeFolder(ctx, m.Dir); err != nil {
 			return err
 		}
-		return s.Settle(m.Name, store.Gone, time.Time{})
+		return a.gone(s, m.Name)
 	} else if err != nil {
 		return err
 	}

@@ -142,7 +142,7 @@ func (a *app) removeMachine(ctx context.Context, s *store.Store, h *hypervisor, 
 	if err := h.removeFolder(ctx, m.Owner().Dir); err != nil {
 		return err
 	}
-	return s.Settle(m.Name(), store.Gone, time.Time{})
+	return a.gone(s, m.Name())
 }
 
 // gcFolders removes the folders of machines that were never defined or are gone: those
@@ -175,7 +175,7 @@ func (a *app) gcFolders(ctx context.Context, s *store.Store, h *hypervisor, used
 		if err := h.removeFolder(ctx, path.Join(h.machinesDir(), name)); err != nil {
 			return removed, err
 		}
-		if err := s.Settle(name, store.Gone, time.Time{}); err != nil {
+		if err := a.gone(s, name); err != nil {
 			return removed, err
 		}
 	}

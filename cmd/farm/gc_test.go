@@ -1,10 +1,15 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"farm/engine"
+	"farm/engine/store"
 )
 
 func TestOrphanedSparesWhatSomebodyOwns(t *testing.T) {
@@ -30,5 +35,39 @@ func TestOrphanedSparesWhatSomebodyOwns(t *testing.T) {
 				t.Errorf("got %q, want gone = %v", why, tc.gone)
 			}
 		})
+	}
+}
+
+func TestGoneForgetsAMachineAndItsHostKeys(t *testing.T) {
+	home := t.TempDir()
+	a := &app{getenv: func(name string) string { return map[string]string{"FARM_HOME": home}[name] }}
+	s, err := a.openStore()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Intend(store.Machine{Name: "farm-a", Run: "r"}); err != nil {
+		t.Fatal(err)
+	}
+	known, err := a.pinned("farm-a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(known), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(known, []byte("key\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time there is no file to remove
+		if err := a.gone(s, "farm-a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(known); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("host keys of a machine that is gone: %v", err)
+	}
+	if left, err := s.Machines(t.Context()); err != nil || len(left) != 0 {
+		t.Errorf("machines %v, %v", left, err)
 	}
 }

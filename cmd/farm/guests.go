@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 
 	"farm/engine"
 	"farm/engine/ssh"
+	"farm/engine/store"
 )
 
 // guests reaches guests over SSH, through their hypervisor.
@@ -53,15 +56,34 @@ type guestLogin struct {
 // dialGuest logs in through the guest's hypervisor. Keys that were not put in at image
 // time are pinned for the life of the machine.
 func (a *app) dialGuest(ctx context.Context, host engine.Conn, l guestLogin) (*ssh.Conn, error) {
-	home, err := a.home()
+	known, err := a.pinned(l.Machine)
 	if err != nil {
 		return nil, err
 	}
 	return ssh.Dial(ctx, ssh.Config{
 		Name: l.Name, Addr: l.Addr, User: l.User, KeyFiles: []string{l.Key}, Password: l.Password,
-		HostKeys: l.HostKeys, KnownHosts: []string{filepath.Join(home, "known_hosts.d", l.Machine)}, AcceptNew: true,
+		HostKeys: l.HostKeys, KnownHosts: []string{known}, AcceptNew: true,
 		Dialer: host.Dial, Timeout: 30 * time.Second, Log: a.log.Named(l.Name),
 	})
+}
+
+// pinned is the file of the host keys that a machine's guest showed.
+func (a *app) pinned(machine string) (string, error) {
+	home, err := a.home()
+	return filepath.Join(home, "known_hosts.d", machine), err
+}
+
+// gone records that a machine is no more and forgets its host keys.
+func (a *app) gone(s *store.Store, machine string) error {
+	err := s.Settle(machine, store.Gone, time.Time{})
+	known, e := a.pinned(machine)
+	if e == nil {
+		e = os.Remove(known)
+	}
+	if errors.Is(e, fs.ErrNotExist) {
+		e = nil
+	}
+	return errors.Join(err, e)
 }
 
 // staged tells how far a login came, as engine.Guest says.

@@ -276,7 +276,7 @@ func (s *session) config() (runner.Config, error) {
 		Prepare:  s.preparation,
 		Settings: func(vm inventory.VM) (runner.Settings, error) { return settingsOf(s.inv, vm) },
 		Plan:     func(q runner.PlanQuery) []engine.Step { return phases.Plan(phases.Query(q)) },
-		Tasks:    s.tasks(), Guest: guests{s}, Journal: journal{s.store}, Bus: s.bus,
+		Tasks:    s.tasks(), Guest: guests{s}, Journal: journal{s.app, s.store}, Bus: s.bus,
 		Dir: s.dir, User: s.user(), KeyFile: key, Keep: s.keep, KeepFor: s.flags.keepFor,
 		Parallel: s.flags.parallel, FailFast: s.flags.failFast, Check: s.flags.check,
 	}

@@ -18,7 +18,10 @@ type unclosed struct{ io.Writer }
 func (unclosed) Close() error { return nil }
 
 // journal is the store as the runner sees it.
-type journal struct{ store *store.Store }
+type journal struct {
+	app   *app
+	store *store.Store
+}
 
 func (j journal) Intend(m runner.MachineRecord) error {
 	return j.store.Intend(store.Machine{
@@ -28,6 +31,9 @@ func (j journal) Intend(m runner.MachineRecord) error {
 }
 
 func (j journal) Settle(name, state string, keepUntil time.Time) error {
+	if state == store.Gone {
+		return j.app.gone(j.store, name)
+	}
 	return j.store.Settle(name, state, keepUntil)
 }
 
