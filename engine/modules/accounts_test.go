@@ -76,6 +76,30 @@ func TestUser(t *testing.T) {
 	s.kept("passwd", "root:x:0:0:root:/root:/bin/sh\nannabel:x:1:100::/home/annabel:/bin/sh")
 }
 
+// TestAccountsWithBusyBox has none of the programs of the shadow suite.
+func TestAccountsWithBusyBox(t *testing.T) {
+	s := newSystem(t, map[string]string{
+		"getent": accounts["getent"], "id": accounts["id"], "chpasswd": accounts["chpasswd"],
+		"addgroup": `case $1 in -*) echo "$3:x:$2:" >>group ;; *) sed -i -e "s/^\($2:.*[a-z]\)$/\1,$1/;t" -e "s/^\($2:.*:\)$/\1$1/" group ;; esac`,
+		"adduser":  `for n; do :; done; echo "$n:x:1000:100:Ann:/home/$n:/bin/ash" >>passwd; echo "$n:!:1::::::" >>shadow`,
+		"deluser":  `for n; do :; done; sed -i "/^$n:/d" passwd shadow; sed -i "s/,*\b$n\b//" group`,
+		"delgroup": accounts["groupdel"],
+	})
+	s.alone("cut", "grep", "sed", "sort", "tr", "cat", "rm")
+	s.keep("passwd", "root:x:0:0:root:/root:/bin/sh\n")
+	s.keep("group", "users:x:100:\nwheel:x:10:root\n")
+	s.keep("shadow", "root:*:1::::::\n")
+	s.cycle("group", "{name: farm, gid: 900}")
+	s.cycle("user", "{name: ann, groups: [wheel, farm], password: $6$x}")
+	s.called("adduser", "adduser -D -g  ann")
+	s.kept("group", "users:x:100:\nwheel:x:10:root,ann\nfarm:x:900:ann")
+	s.keep("group", "users:x:100:\nwheel:x:10:root\nfarm:x:900:\n")
+	s.cycle("user", "{name: ann, groups: wheel, append: yes}")
+	s.fails("user", "{name: ann, shell: /bin/sh}", 1, "usermod")
+	s.cycle("user", "{name: ann, state: absent}")
+	s.cycle("group", "{name: farm, state: absent}")
+}
+
 func TestUserPassword(t *testing.T) {
 	s := newAccounts(t)
 	s.cycle("user", "{name: ann, password: $6$x$hash}")

@@ -139,6 +139,7 @@ if [ -z "$fresh" ]; then
 	say updated 1
 fi
 say cache_time "$(stamp)"
+[ -n "$todo$upgrade$autoremove$clean$autoclean" ] || [ "$state" = fixed ] || exit 0
 opts="-q -y -o DPkg::Lock::Timeout=$lock"
 [ -z "$check" ] || opts="$opts -s"
 [ "$recommends" != no ] || opts="$opts --no-install-recommends"

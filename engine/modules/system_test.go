@@ -3,6 +3,7 @@ package modules
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -34,6 +35,23 @@ func newSystem(t *testing.T, programs map[string]string) *system {
 	}
 	s.task.Env = map[string]string{"PATH": bin + ":" + os.Getenv("PATH"), "STATE": s.state}
 	return s
+}
+
+// alone leaves within reach just the programs that were made, sh, and those named.
+func (s *system) alone(names ...string) {
+	s.Helper()
+	bin, _, _ := strings.Cut(s.task.Env["PATH"], ":")
+	tools := s.TempDir()
+	for _, name := range append(names, "sh") {
+		path, err := exec.LookPath(name)
+		if err == nil {
+			err = os.Symlink(path, filepath.Join(tools, name))
+		}
+		if err != nil {
+			s.Fatal(err)
+		}
+	}
+	s.task.Env["PATH"] = bin + ":" + tools
 }
 
 // module is bench's for the modules of systemModules.
