@@ -23,7 +23,9 @@ func ownModules() []engine.ModuleDef {
 		{Name: "file", New: newFile},
 		{Name: "find", New: newFind},
 		{Name: "group_by", New: newGroupBy},
+		{Name: "known_hosts", New: newKnownHosts},
 		{Name: "lineinfile", New: newLineinfile},
+		{Name: "openssh_keypair", Aliases: []string{"community.crypto.openssh_keypair"}, New: newOpensshKeypair},
 		{Name: "pause", New: newPause},
 		{Name: "ping", New: newPing},
 		{Name: "raw", New: newRaw},
@@ -36,5 +38,6 @@ func ownModules() []engine.ModuleDef {
 		{Name: "stat", New: newStat},
 		{Name: "tempfile", New: newTempfile},
 		{Name: "template", New: newTemplate},
+		{Name: "unarchive", New: newUnarchive},
 	}
 }

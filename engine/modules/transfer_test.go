@@ -1,0 +1,117 @@
+package modules
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// tool skips a test where a program of this machine is missing that it needs.
+func tool(t *testing.T, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		t.Skipf("%s is not installed", name)
+	}
+}
+
+func (b *bench) sh(line string) {
+	b.Helper()
+	cmd := exec.Command("sh", "-ec", line)
+	cmd.Dir = b.source
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("%s: %v: %s", line, err, out)
+	}
+}
+
+func TestUnarchive(t *testing.T) {
+	for name, pack := range map[string]string{
+		"a.tar": "tar -cf files/a.tar d", "a.tgz": "tar -czf files/a.tgz d", "a.txz": "tar -cf - d | xz >files/a.txz",
+		"a.zip": "zip -qr files/a.zip d", "misnamed": "tar -czf files/misnamed d",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "a.zip" {
+				tool(t, "zip")
+				tool(t, "unzip")
+			}
+			b := newBench(t)
+			b.write(b.source+"/files/.keep", "")
+			b.write(b.source+"/d/one", "1")
+			b.write(b.source+"/d/sub/two words", "2")
+			b.sh("chmod 751 d/one; ln -s one d/link; " + pack)
+			b.twice("unarchive", "{src: "+name+", dest: DIR}")
+			b.holds("d/one", "1", 0o751)
+			b.holds("d/sub/two words", "2", 0o644)
+			if to, err := os.Readlink(b.dir + "/d/link"); err != nil && name != "a.zip" {
+				t.Error(to, err)
+			}
+			b.write("d/one", "spoilt")
+			b.write("d/mine", "kept")
+			b.twice("unarchive", "{src: "+b.source+"/files/"+name+", dest: DIR, remote_src: true}")
+			b.holds("d/one", "1", 0o751)
+			b.holds("d/mine", "kept", 0)
+			b.only("", "d")
+			b.check("unarchive", "{src: "+name+", dest: DIR, creates: DIR/d/one}", "skipped")
+			b.twice("unarchive", "{src: "+name+", dest: DIR, mode: 'u=rwX,go='}")
+			b.holds("d/one", "1", 0o700)
+		})
+	}
+}
+
+func TestUnarchiveRefuses(t *testing.T) {
+	b := newBench(t)
+	b.write(b.source+"/files/x", "no archive at all")
+	b.write(b.source+"/d/one", strings.Repeat("1", 10000))
+	b.sh("tar -czf files/a.tgz d; head -c 40 files/a.tgz >files/cut.tgz")
+	b.check("unarchive", "{src: x, dest: DIR}", "failed")
+	b.check("unarchive", "{src: cut.tgz, dest: DIR}", "failed")
+	b.check("unarchive", "{src: a.tgz, dest: DIR/none}", "failed")
+	b.check("unarchive", "{src: none.tgz, dest: DIR}", "failed")
+	b.only("")
+	b.write("bin/sh", "")
+	b.task.Env = map[string]string{"PATH": "/nonexistent"}
+	if r := b.check("unarchive", "{src: a.tgz, dest: DIR}", "failed"); r.Msg == "" {
+		t.Error("no message")
+	}
+}
+
+func TestKnownHosts(t *testing.T) {
+	b := newBench(t)
+	key := "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO73SDtHVEvTDYoYp0uuuEB6ENJ1ogQPPwll6xIO9dRq"
+	args := func(more string) string { return "{path: DIR/.ssh/known_hosts, name: host, " + more + "}" }
+	b.twice("known_hosts", args("key: host "+key))
+	b.holds(".ssh/known_hosts", "host "+key+"\n", 0)
+	b.twice("known_hosts", args("key: ssh-ed25519 AAAAother"))
+	b.holds(".ssh/known_hosts", "host ssh-ed25519 AAAAother\n", 0)
+	b.twice("known_hosts", args("key: ssh-rsa AAAArsa"))
+	b.twice("known_hosts", args("state: absent"))
+	b.holds(".ssh/known_hosts", "", 0)
+	b.twice("known_hosts", args("hash_host: true, key: "+key))
+	if text, _ := os.ReadFile(b.dir + "/.ssh/known_hosts"); strings.Contains(string(text), "host") || !strings.HasPrefix(string(text), "|1|") {
+		t.Errorf("%s", text)
+	}
+	b.twice("known_hosts", args("state: absent"))
+	b.check("known_hosts", args("state: present"), "failed")
+}
+
+func TestOpensshKeypair(t *testing.T) {
+	tool(t, "ssh-keygen")
+	b := newBench(t)
+	args := "{path: DIR/key, type: ed25519, comment: 'me @ here'}"
+	b.dry("openssh_keypair", args, "changed")
+	b.only("")
+	r := b.check("openssh_keypair", args, "changed")
+	b.values(r, "type", "ed25519", "size", 256, "comment", "me @ here", "filename", b.dir+"/key")
+	public, _ := r.Values.Get("public_key")
+	b.holds("key.pub", public.(string)+" me @ here\n", 0o644)
+	b.values(b.check("openssh_keypair", args, "ok"), "public_key", public)
+	os.Remove(b.dir + "/key.pub")
+	b.twice("openssh_keypair", args)
+	b.holds("key.pub", public.(string)+" me @ here\n", 0o644)
+	b.check("openssh_keypair", "{path: DIR/key, type: ecdsa, regenerate: fail}", "failed")
+	b.check("openssh_keypair", "{path: DIR/key, type: ecdsa, regenerate: never}", "ok")
+	b.values(b.check("openssh_keypair", "{path: DIR/key, type: ecdsa, size: 384}", "changed"), "type", "ecdsa", "size", 384)
+	b.check("openssh_keypair", "{path: DIR/none/key}", "failed")
+	b.twice("openssh_keypair", "{path: DIR/key, state: absent}")
+	b.only("")
+}
