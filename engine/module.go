@@ -43,6 +43,9 @@ type Task struct {
 	Vars   Vars
 	Files  Finder
 	Emit   Emit
+	// Dir is the project's folder on the controller: where relative paths of files that are
+	// written there start; "" = the current one.
+	Dir string
 	// Host is the inventory name of the host the task acts on.
 	Host string
 	// Reconnect gives a new connection to the same machine after the old one was lost, as

@@ -125,11 +125,11 @@ func TestFetchAndSlurp(t *testing.T) {
 func TestFetchStaysInItsFolder(t *testing.T) {
 	m := &Fetch{Dest: "/out"}
 	for src, want := range map[string]string{"/etc/../../x": "/out/h/x", "../../x": "/out/h/x", "a": "/out/h/a"} {
-		if got, err := m.target("h", src); got != want || err != nil {
+		if got, err := m.target("", "h", src); got != want || err != nil {
 			t.Errorf("%s: %s %v", src, got, err)
 		}
 	}
-	if got, _ := m.target("../../h", "x"); got != "/out/h/x" {
+	if got, _ := m.target("", "../../h", "x"); got != "/out/h/x" {
 		t.Error(got)
 	}
 }

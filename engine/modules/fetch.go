@@ -18,7 +18,7 @@ import (
 // Fetch copies a file of the guest to the controller.
 type Fetch struct {
 	Src              string `yaml:"src,required"`      // the file in the guest
-	Dest             string `yaml:"dest,required"`     // folder on the controller; the file goes to DEST/HOST/SRC
+	Dest             string `yaml:"dest,required"`     // folder on the controller, relative to the project; the file goes to DEST/HOST/SRC
 	Flat             bool   `yaml:"flat"`              // it goes to DEST itself, or into it if it ends with /
 	FailOnMissing    bool   `yaml:"fail_on_missing"`   // true by default
 	ValidateChecksum bool   `yaml:"validate_checksum"` // true by default
@@ -45,7 +45,7 @@ func (m *Fetch) Run(ctx context.Context, t *engine.Task) (engine.Result, error) 
 		msg := fmt.Sprintf("the remote file %q does not exist", m.Src)
 		return engine.Result{Failed: m.FailOnMissing, Msg: msg, Values: value.NewDict("file", m.Src)}, nil
 	}
-	dest, err := m.target(t.Host, r.get("path"))
+	dest, err := m.target(t.Dir, t.Host, r.get("path"))
 	if err != nil {
 		return failed("fetch: %v", err), nil
 	}
@@ -72,8 +72,8 @@ func (m *Fetch) Run(ctx context.Context, t *engine.Task) (engine.Result, error) 
 	return engine.Result{Changed: true, Values: d}, nil
 }
 
-// target is the file on the controller. A guest's path cannot lead out of dest.
-func (m *Fetch) target(host, src string) (string, error) {
+// target is the file on the controller; dir is where a relative one starts. A guest's path cannot lead out of dest.
+func (m *Fetch) target(dir, host, src string) (string, error) {
 	dest := m.Dest
 	if rest, ok := strings.CutPrefix(dest, "~/"); ok {
 		home, err := os.UserHomeDir()
@@ -82,6 +82,12 @@ func (m *Fetch) target(host, src string) (string, error) {
 		}
 		dest = filepath.Join(home, rest)
 		if strings.HasSuffix(m.Dest, "/") {
+			dest += "/"
+		}
+	}
+	if !filepath.IsAbs(dest) {
+		slash := strings.HasSuffix(dest, "/")
+		if dest = filepath.Join(dir, dest); slash {
 			dest += "/"
 		}
 	}
