@@ -22,6 +22,7 @@ func ownModules() []engine.ModuleDef {
 		{Name: "fetch", New: newFetch},
 		{Name: "file", New: newFile},
 		{Name: "find", New: newFind},
+		{Name: "get_url", New: newGetURL},
 		{Name: "group_by", New: newGroupBy},
 		{Name: "known_hosts", New: newKnownHosts},
 		{Name: "lineinfile", New: newLineinfile},
@@ -39,5 +40,6 @@ func ownModules() []engine.ModuleDef {
 		{Name: "tempfile", New: newTempfile},
 		{Name: "template", New: newTemplate},
 		{Name: "unarchive", New: newUnarchive},
+		{Name: "uri", New: newURI},
 	}
 }
