@@ -37,6 +37,7 @@ func ownModules() []engine.ModuleDef {
 		{Name: "shell", New: newShell},
 		{Name: "slurp", New: newSlurp},
 		{Name: "stat", New: newStat},
+		{Name: "synchronize", Aliases: []string{"ansible.posix.synchronize"}, New: newSynchronize},
 		{Name: "tempfile", New: newTempfile},
 		{Name: "template", New: newTemplate},
 		{Name: "unarchive", New: newUnarchive},

@@ -35,6 +35,8 @@ type Copy struct {
 	Checksum      string `yaml:"checksum"`       // SHA-1 that src must have
 	Decrypt       bool   `yaml:"decrypt"`        // accepted: there are no vaults
 	UnsafeWrites  bool   `yaml:"unsafe_writes"`  // accepted: a file that cannot be replaced is written in place
+
+	skip func(rel string) bool // files and folders of a folder that are left out; nil = none
 }
 
 func newCopy() engine.Module { return &Copy{Force: true, Decrypt: true, LocalFollow: true} }

@@ -46,14 +46,8 @@ report "$dest"
 // tree copies a folder: the folders are made and the files compared in one round trip,
 // then each file that differs is sent.
 func (m *Copy) tree(ctx context.Context, t *engine.Task, p putting, dir string) (engine.Result, error) {
-	dest := strings.TrimSuffix(m.Dest, "/")
-	if !strings.HasSuffix(m.Src, "/") {
-		dest += "/" + path.Base(dir)
-	}
-	if dest == "" {
-		dest = "/."
-	}
-	files, folders, err := readTree(t.Files, dir)
+	dest := m.treeDest(dir)
+	files, folders, err := readTree(t.Files, dir, m.skip)
 	if err != nil {
 		return failed("%v", err), nil
 	}
@@ -102,9 +96,21 @@ func (m *Copy) tree(ctx context.Context, t *engine.Task, p putting, dir string) 
 	return res, nil
 }
 
+// treeDest is the folder of the guest that dir becomes.
+func (m *Copy) treeDest(dir string) string {
+	dest := strings.TrimSuffix(m.Dest, "/")
+	if !strings.HasSuffix(m.Src, "/") {
+		dest += "/" + path.Base(dir)
+	}
+	if dest == "" {
+		return "/."
+	}
+	return dest
+}
+
 // readTree lists a folder of the controller: files and folders by their paths below it, in
-// order, the folder itself first.
-func readTree(finder engine.Finder, root string) (files []treeFile, folders []string, err error) {
+// order, the folder itself first, without those that skip says.
+func readTree(finder engine.Finder, root string, skip func(rel string) bool) (files []treeFile, folders []string, err error) {
 	var walk func(rel string) error
 	walk = func(rel string) error {
 		f, err := finder.Open(path.Join(root, rel))
@@ -134,7 +140,11 @@ func readTree(finder engine.Finder, root string) (files []treeFile, folders []st
 		}
 		slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 		for _, e := range list {
-			if err := walk(path.Join(rel, e.Name())); err != nil {
+			next := path.Join(rel, e.Name())
+			if skip != nil && skip(next) {
+				continue
+			}
+			if err := walk(next); err != nil {
 				return err
 			}
 		}

@@ -115,3 +115,21 @@ func TestOpensshKeypair(t *testing.T) {
 	b.twice("openssh_keypair", "{path: DIR/key, state: absent}")
 	b.only("")
 }
+
+func TestSynchronize(t *testing.T) {
+	b := newBench(t)
+	for _, f := range []string{"d/a", "d/sub/b", "d/.git/config", "d/x.o"} {
+		b.write(b.source+"/files/"+f, f)
+	}
+	os.Chmod(b.source+"/files/d/a", 0o755)
+	b.write("to/old/file", "")
+	b.write("to/keep.o", "")
+	args := "{src: d/, dest: DIR/to, delete: true, rsync_opts: ['--exclude=.git', '--exclude=*.o']}"
+	b.twice("synchronize", args)
+	b.only("to", "a", "keep.o", "sub")
+	b.holds("to/a", "d/a", 0o755)
+	b.check("synchronize", "{src: d, dest: DIR/to}", "changed")
+	b.only("to/d", ".git", "a", "sub", "x.o")
+	b.check("synchronize", "{src: d, dest: DIR/to, mode: pull}", "failed")
+	b.check("synchronize", "{src: d, dest: DIR/to, rsync_opts: '--inplace'}", "failed")
+}
