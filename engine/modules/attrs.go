@@ -60,7 +60,18 @@ attrs() {
 		else farm_c=$(mktemp "${TMPDIR:-/tmp}/farm.XXXXXXXX") || exit; fi
 		chmod "00$1" "$farm_c"
 	fi
-	chmod -- "$mode" "$farm_c" || exit 1
+	farm_m=$mode
+	case $mode in
+	*X*) # some shells' chmod loses the x bits in u=rwX before it looks for them
+		if [ -d "$farm_f" ]; then farm_m=$(printf %s "$mode" | tr X x)
+		else
+			case $1 in
+			*[1357]?? | *[1357]? | *[1357]) farm_m=$(printf %s "$mode" | tr X x) ;;
+			*) farm_m=$(printf %s "$mode" | tr -d X) ;;
+			esac
+		fi ;;
+	esac
+	chmod -- "$farm_m" "$farm_c" || exit 1
 	farm_a=$(meta "$farm_c")
 	if [ -n "$check" ]; then rm -rf -- "$farm_c"; fi
 	if [ "${farm_a%% *}" != "$1" ]; then changed=1; fi

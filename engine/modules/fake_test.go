@@ -100,6 +100,7 @@ func newBench(t *testing.T) *bench {
 			b.events = append(b.events, e)
 		},
 	}
+	b.underBusybox()
 	return b
 }
 

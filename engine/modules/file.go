@@ -110,7 +110,13 @@ END
 			before=$(snapshot)
 			[ -z "$owner" ] || chown -hR -- "$owner" "$path" || exit
 			[ -z "$group" ] || chgrp -hR -- "$group" "$path" || exit
-			[ -z "$mode" ] || chmod -R -- "$mode" "$path" || exit
+			case $mode in
+			'') ;;
+			*X*)
+				find "$path" ! -type d ! -type l ! -perm -100 ! -perm -010 ! -perm -001 -exec chmod -- "$(printf %s "$mode" | tr -d X)" {} + || exit
+				find "$path" ! -type l \( -type d -o -perm -100 -o -perm -010 -o -perm -001 \) -exec chmod -- "$(printf %s "$mode" | tr X x)" {} + || exit ;;
+			*) chmod -R -- "$mode" "$path" || exit ;;
+			esac
 			[ "$before" = "$(snapshot)" ] || changed=1
 		fi
 	fi ;;
