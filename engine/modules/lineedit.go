@@ -40,7 +40,7 @@ func (e editing) edit(ctx context.Context, t *engine.Task, change func(old strin
 	if e.create {
 		p.parents = "-"
 	}
-	if missing && msg == "" {
+	if msg == "" && (missing || e.mode+e.owner+e.group == "") {
 		return engine.Result{Values: value.NewDict("backup", "")}, nil
 	}
 	p.content([]byte(now))
