@@ -24,7 +24,6 @@ type world struct {
 	traces map[string][]string
 	layers map[string]engine.Layer
 	fail   map[string]error // "vm phase" or "vm freeze", ...
-	down   map[string]bool  // VMs whose guest is lost once main has begun
 	made   []MachineRecord
 	state  map[string]string // of machines, by the journal
 }

@@ -164,9 +164,6 @@ func watchConn(c net.Conn) *watched { return &watched{Conn: c, r: bufio.NewReade
 
 var errNotSSH = errors.New("the server does not speak SSH")
 
-// maxBanner bounds what a server may say before its version line.
-const maxBanner = 16 << 10
-
 func (w *watched) Read(p []byte) (int, error) {
 	if !w.checked {
 		w.checked = true

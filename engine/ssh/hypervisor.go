@@ -188,7 +188,7 @@ func hops(jump string, s settings, depth int) ([]Config, error) {
 			host, port = strings.Trim(rest, "[]"), ""
 		}
 		if host == "" {
-			return nil, fmt.Errorf("ProxyJump %q: want [user@]host[:port],...", jump)
+			return nil, fmt.Errorf("ProxyJump %q: want a list of [user@]host[:port]", jump)
 		}
 		hop, err := resolve(host, settings{files: s.files}, depth+1)
 		if err != nil {

@@ -75,7 +75,6 @@ type HostState struct {
 	// Included are the variables that include_vars read.
 	Included *value.Dict
 
-	ended    bool
 	notified map[*Task]bool
 	handlers []*Task
 	shared   map[string]any

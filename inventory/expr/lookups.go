@@ -242,9 +242,7 @@ func firstFound(c *call) any {
 				add(n, in)
 			}
 			if f == nil {
-				for _, p := range in {
-					names = append(names, p)
-				}
+				names = append(names, in...)
 			}
 		default:
 			n := text(x)
