@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"farm/engine"
@@ -11,14 +12,18 @@ import (
 // Plain prints a line for what a reader of a log wants to know, as it happens.
 type Plain struct {
 	p       printer
-	verbose bool // also tasks that went well
-	output  bool // also what tasks print
+	verbose bool                 // also tasks that went well
+	output  bool                 // also what tasks print
+	shown   map[string]time.Time // when a VM last had a line
 }
+
+// quiet is how long a task may print without a sign of it.
+const quiet = 10 * time.Second
 
 // NewPlain returns a sink that prints to w. With verbose 1 tasks that pass are
 // shown too, with 2 their output as it comes.
 func NewPlain(w io.Writer, verbose int) *Plain {
-	return &Plain{p: printer{w: w}, verbose: verbose > 0, output: verbose > 1}
+	return &Plain{p: printer{w: w}, verbose: verbose > 0, output: verbose > 1, shown: map[string]time.Time{}}
 }
 
 // Event prints e's line, if it has one.
@@ -39,9 +44,7 @@ func (p *Plain) Event(e engine.Event, s *engine.State) error {
 	case engine.TaskEnded:
 		p.taskEnded(e)
 	case engine.TaskOutput:
-		if p.output {
-			p.p.printf("%s\n", indent("    | ", e.Text))
-		}
+		p.taskOutput(e)
 	case engine.Progress:
 		text := e.Text
 		if e.Phase != "" {
@@ -89,9 +92,21 @@ func (p *Plain) taskEnded(e engine.Event) {
 	}
 }
 
+// taskOutput prints what a task prints, or now and then a line of it as a sign of life.
+func (p *Plain) taskOutput(e engine.Event) {
+	switch {
+	case p.output:
+		p.p.printf("%s\n", indent("    | ", e.Text))
+	case e.Time.Sub(p.shown[e.VM]) >= quiet:
+		lines := strings.Split(strings.TrimSpace(e.Text), "\n")
+		p.line(e, fmt.Sprintf("%s: %s: %.80s", e.Phase, e.Task, lines[len(lines)-1]))
+	}
+}
+
 // line prints "HH:MM:SS vm  text".
 func (p *Plain) line(e engine.Event, text string) {
 	clock := e.Time.Local().Format(time.TimeOnly)
+	p.shown[e.VM] = e.Time
 	if e.VM == "" {
 		p.p.printf("%s %s\n", clock, text)
 		return
