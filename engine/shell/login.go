@@ -57,8 +57,15 @@ func (s *said) String() string {
 	return string(s.text)
 }
 
+// startLine starts a shell that leads its process group, since the signals that end a
+// command go to that group: under Dropbear, whose commands are of the server's own group,
+// they would end the connection. It is quoted for any login shell.
+const startLine = `exec /bin/sh -c '{ read -r p c s pp g rest; } 2>/dev/null </proc/$$/stat
+[ "${g:-$$}" = $$ ] || ! command -v setsid >/dev/null || exec setsid /bin/sh
+exec /bin/sh'`
+
 func newLogin(b *engine.Become) *login {
-	l := &login{b: b, line: "exec /bin/sh", wrong: make(chan struct{})}
+	l := &login{b: b, line: startLine, wrong: make(chan struct{})}
 	if b == nil {
 		return l
 	}

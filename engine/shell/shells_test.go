@@ -16,7 +16,7 @@ import (
 // spawnWith starts program in place of /bin/sh.
 func spawnWith(t *testing.T, argv []string) Spawn {
 	return func(_ context.Context, line string, _ bool) (*Process, error) {
-		if line != "exec /bin/sh" {
+		if line != startLine {
 			t.Errorf("asked to start %q", line)
 		}
 		cmd := exec.Command(argv[0], argv[1:]...)
@@ -81,5 +81,25 @@ func TestProtocolWorksInShells(t *testing.T) {
 				t.Errorf("cancelled after %v: %v", time.Since(began), err)
 			}
 		})
+	}
+}
+
+// A command that is ended must not take with it who started the shell, as Dropbear's
+// server does, in a process group of which the shell is not the leader.
+func TestEndedCommandSparesTheShellsParent(t *testing.T) {
+	spawn := func(ctx context.Context, line string, pty bool) (*Process, error) {
+		p, err := spawnWith(t, []string{"sh", "-c", "sh -c \"$1\"; exit", "sh", line})(ctx, line, pty)
+		return p, err
+	}
+	p := New("test", spawn)
+	defer p.Close()
+	short, stop := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer stop()
+	if _, err := p.Exec(short, engine.Cmd{Script: "sleep 1000"}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	out, err := p.Exec(t.Context(), engine.Cmd{Script: `read -r p c s pp g rest </proc/$PPID/stat; echo $g $PPID`})
+	if f := strings.Fields(string(out.Stdout)); err != nil || len(f) != 2 || f[0] != f[1] {
+		t.Errorf("group and id of the shell: %q, %v", out.Stdout, err)
 	}
 }
