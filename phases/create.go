@@ -37,7 +37,7 @@ func (p create) Run(ctx context.Context, r *engine.Run) error {
 	r.Disks = next
 	layer, err := r.Layers.Freeze(ctx, engine.FreezeSpec{
 		Key: state.Key, Name: state.Name, Parent: r.Layer, Disks: frozen,
-		NVRAM: nvram(r), HostKeys: r.Layer.HostKeys, VM: r.VM.ID, Inputs: state.Inputs,
+		NVRAM: nvram(ctx, r), HostKeys: r.Layer.HostKeys, VM: r.VM.ID, Inputs: state.Inputs,
 	})
 	if err != nil {
 		return fmt.Errorf("layer %q: %w", state.Name, err)
@@ -46,12 +46,17 @@ func (p create) Run(ctx context.Context, r *engine.Run) error {
 	return nil
 }
 
-// nvram is the machine's own UEFI variables, which belong to its state.
-func nvram(r *engine.Run) string {
+// nvram is the file of the machine's own UEFI variables, which belong to its state; "" if
+// it has none.
+func nvram(ctx context.Context, r *engine.Run) string {
 	if r.VM.Def.Firmware.Loader == "" {
 		return ""
 	}
-	return path.Join(r.HostDir, "nvram.fd")
+	file := path.Join(r.HostDir, "nvram.fd")
+	if _, err := r.Host.Conn().Exec(ctx, engine.Cmd{Argv: []string{"test", "-e", file}}); err != nil {
+		return ""
+	}
+	return file
 }
 
 // syncGuest writes the guest's caches to its disks.

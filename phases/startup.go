@@ -26,6 +26,7 @@ func (p startup) Run(ctx context.Context, r *engine.Run) error {
 	}
 	vm := r.VM
 	if k := r.Layer.Kernel; k.Src != "" {
+		k.Params = vm.Def.Kernel.Params // VMs that share the files may differ in them
 		vm.Def.Kernel = k
 	}
 	m, err := r.Host.Define(ctx, engine.MachineSpec{

@@ -72,7 +72,6 @@ type Config struct {
 	Bus      *Bus
 	Dir      string // the run's folder on the controller
 	User     string // user@controller, for owners' marks
-	KeyFile  string // private key that guests accept
 	Keep     Keep
 	KeepFor  time.Duration
 	Parallel int  // VMs at once; 0 = as many as have room
@@ -82,6 +81,7 @@ type Config struct {
 
 // Settings are the variables that steer one VM's run.
 type Settings struct {
+	User     string          // that farm logs in as
 	Allowed  map[string]bool // allowed_phases; nil = all
 	Project  string          // project_id
 	Revision string          // project_revision

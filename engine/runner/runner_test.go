@@ -289,6 +289,24 @@ func TestRunSwitchesOffAGuestThatWillNot(t *testing.T) {
 	}
 }
 
+func TestRunSkipsTerminateOfALostGuest(t *testing.T) {
+	w := newWorld()
+	w.fail["a main"] = fmt.Errorf("task: %w", engine.ErrUnreachable)
+	got := w.run(t, func(c *Config) { c.Keep = KeepOnFailure }, "a")["a"]
+	if got.Status != engine.NoVerdict || got.Fault != engine.FarmFault {
+		t.Errorf("%s, fault %q", got.Status, got.Fault)
+	}
+	var terminate engine.PhaseState
+	for _, ph := range got.Phases {
+		if ph.Name == "terminate" {
+			terminate = ph
+		}
+	}
+	if terminate.Status != engine.Skipped || terminate.Text != "the guest is not reachable" {
+		t.Errorf("terminate: %+v", terminate)
+	}
+}
+
 func TestRunKeepsAMachineThatFailed(t *testing.T) {
 	w := newWorld()
 	w.fail["b main"] = engine.Blamef(engine.TestFault, "failed")

@@ -84,9 +84,9 @@ func (v *vmRun) prepare(ctx context.Context, host string) (err error) {
 		}
 		p.Emit = v.Emit
 		if v.Base, err = v.Layers.Base(ctx, p); err != nil {
-			return fmt.Errorf("prepare the disks of %s on %q: %w", v.Run.VM.ID, host, err)
+			return err
 		}
-		if err := v.Journal.Intend(v.record()); err != nil {
+		if err := v.Journal.Intend(v.record(p.KeyPath)); err != nil {
 			return err
 		}
 		_, err = v.back.Host.Conn().Exec(ctx, engine.Cmd{Argv: []string{"mkdir", "-p", "-m", "700", "--", v.HostDir}})
@@ -94,10 +94,10 @@ func (v *vmRun) prepare(ctx context.Context, host string) (err error) {
 	})
 }
 
-func (v *vmRun) record() MachineRecord {
+func (v *vmRun) record(key string) MachineRecord {
 	return MachineRecord{
 		Name: v.Name, Run: v.ID, VM: v.Run.VM.ID, Host: v.Run.Host.Name(), Dir: v.HostDir,
-		SSHUser: v.Run.VM.Def.Metadata.Auth.User, KeyFile: v.KeyFile, HostKeys: v.Base.HostKeys,
+		SSHUser: v.settings.User, KeyFile: key, HostKeys: v.Base.HostKeys,
 	}
 }
 
@@ -183,6 +183,10 @@ func (v *vmRun) steps(ctx, hard context.Context, steps []engine.Step) {
 			steps = append(steps[:i+1:i+1], v.replan(name)...)
 		case v.first == nil:
 			v.first = err
+		}
+		if errors.Is(err, engine.ErrUnreachable) && v.Conn != nil {
+			v.Conn.Close() // the guest is lost; terminate is skipped and says so
+			v.Conn = nil
 		}
 	}
 }
