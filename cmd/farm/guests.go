@@ -24,12 +24,8 @@ func (g guests) Dial(ctx context.Context, r *engine.Run, addr string) (engine.Co
 	if err != nil {
 		return nil, err
 	}
-	user := get.text("ansible_user", auth.User)
-	if user == "" {
-		user = "root"
-	}
 	login := guestLogin{
-		Name: r.VM.ID, Addr: addr, User: user, Key: key, HostKeys: r.Layer.HostKeys,
+		Name: r.VM.ID, Addr: addr, User: loginUser(&get), Key: key, HostKeys: r.Layer.HostKeys,
 		Password: get.text("ansible_password", auth.Password), Machine: r.Name,
 	}
 	if get.err != nil {

@@ -95,7 +95,6 @@ type session struct {
 	keep   runner.Keep
 	bus    *runner.Bus
 	mask   *runner.Mask
-	key    string // private key that guests accept
 }
 
 func (a *app) run(ctx context.Context, path string, f *runFlags) (err error) {
@@ -263,11 +262,6 @@ func (s *session) collect(ctx context.Context) {
 }
 
 func (s *session) config() (runner.Config, error) {
-	key, err := s.guestKey("")
-	if err != nil {
-		return runner.Config{}, err
-	}
-	s.key = key
 	c := runner.Config{
 		Run: s.id, VMs: s.vms, Backends: map[string]runner.Backend{},
 		Place: func(ctx context.Context, vm inventory.VM, host string) (inventory.VM, error) {
@@ -277,7 +271,7 @@ func (s *session) config() (runner.Config, error) {
 		Settings: func(vm inventory.VM) (runner.Settings, error) { return settingsOf(s.inv, vm) },
 		Plan:     func(q runner.PlanQuery) []engine.Step { return phases.Plan(phases.Query(q)) },
 		Tasks:    s.tasks(), Guest: guests{s}, Journal: journal{s.app, s.store}, Bus: s.bus,
-		Dir: s.dir, User: s.user(), KeyFile: key, Keep: s.keep, KeepFor: s.flags.keepFor,
+		Dir: s.dir, User: s.user(), Keep: s.keep, KeepFor: s.flags.keepFor,
 		Parallel: s.flags.parallel, FailFast: s.flags.failFast, Check: s.flags.check,
 	}
 	var hosts []dispatch.Host

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ import (
 func settingsOf(inv *inventory.Inventory, vm inventory.VM) (runner.Settings, error) {
 	get := getter{inv, vm, nil}
 	s := runner.Settings{
+		User:     loginUser(&get),
 		Project:  get.text("project_id", "project"),
 		Revision: get.text("project_revision", "0"),
 		Cache:    get.text("snapshot_type", "external") != "none",
@@ -36,6 +38,14 @@ func settingsOf(inv *inventory.Inventory, vm inventory.VM) (runner.Settings, err
 	}
 	s.CacheVars = cacheVars(inv, vm)
 	return s, nil
+}
+
+// loginUser is the user that farm logs into a VM as.
+func loginUser(get *getter) string {
+	if user := get.text("ansible_user", get.vm.Def.Metadata.Auth.User); user != "" {
+		return user
+	}
+	return "root"
 }
 
 // getter reads variables of one VM and keeps the first error.
@@ -134,12 +144,20 @@ func cacheVars(inv *inventory.Inventory, vm inventory.VM) []engine.Input {
 	return inputs
 }
 
-// phasesDir is the folder of a VM's phase files.
+// phasesDir is the folder of a VM's phase files. Where there is none the project would
+// pass without a test, so that is the user's fault.
 func phasesDir(inv *inventory.Inventory, vm inventory.VM) (string, error) {
 	get := getter{inv, vm, nil}
-	dir := get.text("phases_lookup_dir_path", "provision_phases")
+	name := get.text("phases_lookup_dir_path", "provision_phases")
+	if get.err != nil {
+		return "", get.err
+	}
+	dir := name
 	if !filepath.IsAbs(dir) {
 		dir = filepath.Join(inv.Dir(), dir)
 	}
-	return dir, get.err
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return "", engine.Blamef(engine.UserFault, "no folder %s with the phases of %q: phases_lookup_dir_path is %q", dir, vm.ID, name)
+	}
+	return dir, nil
 }

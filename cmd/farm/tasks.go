@@ -145,11 +145,7 @@ func definitionVars(vm inventory.VM) *value.Dict {
 }
 
 func (s *session) loginUser(vm inventory.VM) string {
-	get := getter{s.inv, vm, nil}
-	if user := get.text("ansible_user", vm.Def.Metadata.Auth.User); user != "" {
-		return user
-	}
-	return "root"
+	return loginUser(&getter{s.inv, vm, nil})
 }
 
 // definitionRunner runs definitions that are task files.
