@@ -23,6 +23,7 @@ type app struct {
 
 	verbose int
 	log     hclog.Logger
+	began   bool // the command line made sense; a command runs
 }
 
 // main runs one command line and returns the exit status.
@@ -33,6 +34,9 @@ func (a *app) main(ctx context.Context, args []string) int {
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	cmd, err := root.ExecuteContextC(ctx)
+	if err != nil && !a.began {
+		err = &usageError{err}
+	}
 	var quiet *exitError
 	if err != nil && !errors.As(err, &quiet) {
 		a.complain(cmd, err)
@@ -43,13 +47,14 @@ func (a *app) main(ctx context.Context, args []string) int {
 // complain prints err: positions first on their lines, everything else after "farm: ".
 func (a *app) complain(cmd *cobra.Command, err error) {
 	text := err.Error()
-	if isUserFile(err) {
+	var usage *usageError
+	isUsage := errors.As(err, &usage)
+	if isUserFile(err) && !isUsage {
 		fmt.Fprintln(a.err, text)
 		return
 	}
 	fmt.Fprintf(a.err, "farm: %s\n", text)
-	var usage *usageError
-	if errors.As(err, &usage) {
+	if isUsage {
 		fmt.Fprintf(a.err, "See '%s --help'.\n", cmd.CommandPath())
 	}
 }
@@ -60,7 +65,7 @@ func (a *app) rootCommand() *cobra.Command {
 		Short:         "Build and test a project in virtual machines of many systems and architectures",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Version:       version,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			a.log = a.logger()
@@ -68,20 +73,14 @@ func (a *app) rootCommand() *cobra.Command {
 		},
 	}
 	root.PersistentFlags().CountVarP(&a.verbose, "verbose", "v", "log what farm itself does on stderr; -vv for more")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.SetFlagErrorFunc(badFlag)
+	root.SetVersionTemplate("farm {{.Version}}\n")
 	for _, make := range commands {
-		cmd := make(a)
-		checkArgs := cmd.Args
-		if checkArgs != nil {
-			cmd.Args = func(c *cobra.Command, args []string) error {
-				if err := checkArgs(c, args); err != nil {
-					return &usageError{err}
-				}
-				return nil
-			}
-		}
-		root.AddCommand(cmd)
+		root.AddCommand(make(a))
 	}
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	a.guard(root)
 	return root
 }
 
@@ -104,13 +103,13 @@ var commands = []func(*app) *cobra.Command{
 func (a *app) flagsFromEnv(cmd *cobra.Command) error {
 	var bad error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if f.Changed || f.Name == "help" {
+		if f.Changed || f.Name == "help" || f.Name == "version" {
 			return
 		}
 		name := "FARM_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		if v := a.getenv(name); v != "" && bad == nil {
 			if err := f.Value.Set(v); err != nil {
-				bad = &usageError{fmt.Errorf("%s=%q: %w", name, v, err)}
+				bad = badValue(name, v, f)
 			}
 			f.Changed = true
 		}

@@ -25,8 +25,6 @@ func newCatalogCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "catalog",
 		Short: "Show the platforms and targets that come with farm",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.catalogList(), a.catalogShow())
 	return cmd
@@ -37,7 +35,7 @@ func (a *app) catalogList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the built-in targets and platforms",
-		Args:  noArgs,
+		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			all := []listedDefinition{}
 			for _, kind := range catalogKinds {
@@ -66,13 +64,6 @@ func (a *app) catalogList() *cobra.Command {
 	return cmd
 }
 
-func noArgs(cmd *cobra.Command, args []string) error {
-	if err := cobra.NoArgs(cmd, args); err != nil {
-		return &usageError{err}
-	}
-	return nil
-}
-
 // about is the first sentence of a definition's comment.
 func about(text []byte) string {
 	var words []string
@@ -92,12 +83,7 @@ func (a *app) catalogShow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show NAME",
 		Short: "Print a built-in definition",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if err := cobra.ExactArgs(1)(cmd, args); err != nil {
-				return &usageError{err}
-			}
-			return nil
-		},
+		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			kind, text, err := findInCatalog(args[0])
 			if err != nil {

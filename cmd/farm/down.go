@@ -39,6 +39,10 @@ func (a *app) down(ctx context.Context, ids []string, all bool) error {
 	if err != nil {
 		return err
 	}
+	if len(kept) == 0 && all {
+		_, err := fmt.Fprintln(a.out, "no machine is kept")
+		return err
+	}
 	wanted := map[string]bool{}
 	for _, id := range ids {
 		if _, err := find(kept, id); err != nil {
@@ -89,7 +93,7 @@ func (a *app) hostOf(ctx context.Context, s *store.Store, m store.Machine) (*hyp
 		if r.ID != m.Run {
 			continue
 		}
-		inv, err := inventory.Load(r.Inventory, inventory.Options{Vars: r.Vars, Extra: r.Extra})
+		inv, err := (&inventoryFlags{vars: r.Vars, extra: r.Extra}).load(r.Inventory)
 		if err != nil {
 			return nil, fmt.Errorf("the inventory of run %s: %w", r.ID, err)
 		}

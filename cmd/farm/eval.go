@@ -86,5 +86,5 @@ func (a *app) evalVars(cmd *cobra.Command, flags *inventoryFlags, args []string,
 		}
 		names = append(names, vm.ID, vm.Name)
 	}
-	return nil, &usageError{fmt.Errorf("no host or VM %q in %s %s", host, args[0], bracket(source.DidYouMean(host, names)))}
+	return nil, &usageError{fmt.Errorf("no host or VM %q in %s%s", host, args[0], bracket(source.DidYouMean(host, names)))}
 }

@@ -40,7 +40,7 @@ func exitStatus(err error) int {
 		return exitPassed
 	case errors.As(err, &exit):
 		return exit.status
-	case errors.As(err, &usage), errors.Is(err, errUnknownCommand):
+	case errors.As(err, &usage):
 		return exitUsage
 	case errors.Is(err, errNothingSelected):
 		return exitNothing
@@ -68,5 +68,3 @@ func isUserFile(err error) bool {
 	}
 	return false
 }
-
-var errUnknownCommand = errors.New("unknown command")

@@ -44,7 +44,7 @@ func newGCCommand(a *app) *cobra.Command {
 func (a *app) hostsOf(ctx context.Context, args []string, flags *inventoryFlags) ([]*hypervisor, error) {
 	list := []inventory.Hypervisor{{Name: "localhost", Connection: "local", URI: "qemu:///session"}}
 	if len(args) > 0 {
-		inv, err := inventory.Load(args[0], flags.options())
+		inv, err := flags.load(args[0])
 		if err != nil {
 			return nil, err
 		}

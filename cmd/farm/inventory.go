@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,22 +14,43 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"farm/engine"
 	"farm/inventory"
 	"farm/inventory/source"
 	"farm/inventory/value"
 )
 
-// load reads the inventory at path; in a folder, inventory.yaml or hosts.yaml.
+// inventoryNames are the files that a folder is searched for, in order.
+var inventoryNames = []string{"inventory.yaml", "inventory.yml", "hosts.yaml", "hosts.yml"}
+
+// load reads the inventory at path; in a folder, the first of inventoryNames.
 func (f *inventoryFlags) load(path string) (*inventory.Inventory, error) {
+	if path == "" {
+		return nil, &usageError{errors.New("the inventory's name is empty")}
+	}
+	for _, text := range f.extra {
+		if strings.HasPrefix(text, "@") {
+			continue // a file, whose faults are not the command line's
+		}
+		if _, err := inventory.ParseExtra(text); err != nil {
+			return nil, &usageError{err}
+		}
+	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		for _, name := range []string{"inventory.yaml", "inventory.yml", "hosts.yaml", "hosts.yml"} {
-			if file := filepath.Join(path, name); isFile(file) {
-				path = file
-				break
-			}
+		if path, err = inventoryIn(path); err != nil {
+			return nil, err
 		}
 	}
 	return inventory.Load(path, f.options())
+}
+
+func inventoryIn(dir string) (string, error) {
+	for _, name := range inventoryNames {
+		if file := filepath.Join(dir, name); isFile(file) {
+			return file, nil
+		}
+	}
+	return "", engine.Blamef(engine.UserFault, "%s: a folder without %s", dir, strings.Join(inventoryNames, ", "))
 }
 
 func isFile(path string) bool {
@@ -42,10 +64,10 @@ func (a *app) expandOptions(inv *inventory.Inventory) inventory.ExpandOptions {
 }
 
 // expand lists the VMs that limit selects; none is errNothingSelected with a hint.
-func (a *app) expand(cmd *cobra.Command, inv *inventory.Inventory, limit string) ([]inventory.VM, error) {
+func (a *app) expand(ctx context.Context, inv *inventory.Inventory, limit string) ([]inventory.VM, error) {
 	o := a.expandOptions(inv)
 	o.Limit = limit
-	vms, err := inv.Expand(cmd.Context(), o)
+	vms, err := inv.Expand(ctx, o)
 	if errors.Is(err, inventory.ErrPattern) {
 		return nil, &usageError{fmt.Errorf("--limit: %w", err)}
 	}
@@ -53,7 +75,7 @@ func (a *app) expand(cmd *cobra.Command, inv *inventory.Inventory, limit string)
 		return vms, err
 	}
 	o.Limit = ""
-	all, err := inv.Expand(cmd.Context(), o)
+	all, err := inv.Expand(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +109,7 @@ func newInventoryCommand(a *app) *cobra.Command {
 			switch {
 			case host != "":
 				if !inv.HasHost(host) {
-					return &usageError{fmt.Errorf("no host %q in %s %s", host, args[0], bracket(source.DidYouMean(host, inv.HostNames())))}
+					return &usageError{fmt.Errorf("no host %q in %s%s", host, args[0], bracket(source.DidYouMean(host, inv.HostNames())))}
 				}
 				return writeSorted(a.out, inv.RawHostVars(host))
 			case graph:
@@ -110,7 +132,7 @@ func bracket(hint string) string {
 	if hint == "" {
 		return ""
 	}
-	return "(" + hint + ")"
+	return " (" + hint + ")"
 }
 
 // writeSorted prints v as JSON with four spaces and sorted keys, as ansible-inventory does.

@@ -35,7 +35,7 @@ func newListCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			vms, err := a.expand(cmd, inv, flags.limit)
+			vms, err := a.expand(cmd.Context(), inv, flags.limit)
 			if err != nil {
 				return err
 			}

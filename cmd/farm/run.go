@@ -77,7 +77,7 @@ func (f *runFlags) keepMode(getenv func(string) string) (runner.Keep, error) {
 		}
 		return runner.KeepOnFailure, nil
 	}
-	return "", &usageError{fmt.Errorf("--keep %q: never, on-failure or always", f.keep)}
+	return "", &usageError{fmt.Errorf("--keep is %q, not never, on-failure or always", f.keep)}
 }
 
 // session is one `farm run` from its inventory to its summary.
@@ -103,7 +103,10 @@ func (a *app) run(ctx context.Context, path string, f *runFlags) (err error) {
 		return err
 	}
 	if f.parallel < 0 {
-		return &usageError{fmt.Errorf("--jobs %d: 0 or more", f.parallel)}
+		return &usageError{fmt.Errorf("--jobs is %d, not 0 or more", f.parallel)}
+	}
+	if f.keepFor <= 0 {
+		return &usageError{fmt.Errorf("--keep-for is %s, not a time above 0", f.keepFor)}
 	}
 	soft, hard, stop := interrupts(ctx, a.err)
 	defer stop()
@@ -136,24 +139,14 @@ func (s *session) read(ctx context.Context, path string) (err error) {
 	if s.path, err = filepath.Abs(path); err != nil {
 		return err
 	}
-	if s.inv, err = inventory.Load(path, s.flags.options()); err != nil {
+	if s.inv, err = s.flags.load(path); err != nil {
 		return err
 	}
 	s.expand = inventory.ExpandOptions{Limit: s.flags.limit, Run: s.definitionRunner(s.inv)}
-	if s.vms, err = s.inv.Expand(ctx, s.expand); err != nil {
+	if s.vms, err = s.app.expand(ctx, s.inv, s.flags.limit); err != nil {
 		return err
 	}
-	if len(s.vms) == 0 {
-		return fmt.Errorf("%w: %s", errNothingSelected, s.whyNothing())
-	}
 	return s.validateTasks(s.inv, s.vms)
-}
-
-func (s *session) whyNothing() string {
-	if s.flags.limit != "" {
-		return fmt.Sprintf("no VM matches %q; `farm list %s` shows them all", s.flags.limit, s.path)
-	}
-	return fmt.Sprintf("%s has no `config` that asks for a VM", s.path)
 }
 
 // openHypervisors opens the hosts and has definitions see their facts from here on.

@@ -161,7 +161,7 @@ func (a *app) validateTasks(inv *inventory.Inventory, vms []inventory.VM) error 
 	for _, vm := range vms {
 		dir, err := phasesDir(inv, vm)
 		if err != nil {
-			return err
+			return source.Join(append(errs, err)...)
 		}
 		for _, phase := range []string{phases.Dependencies, phases.Init, phases.Main, phases.Terminate} {
 			file, _ := phases.Find(dir, vm.Platform, vm.Target, phase)

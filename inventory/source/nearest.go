@@ -8,6 +8,9 @@ func Nearest(word string, candidates []string) string {
 	best, least := "", len(word)/3+2
 	for _, c := range candidates {
 		d := distance(word, c)
+		if d >= len(word) {
+			continue // nothing in common
+		}
 		// Beginnings are rarely mistyped: "vcpu" is vcpus, not cpu.
 		if d < least || d == least && best != "" && prefix(word, c) > prefix(word, best) {
 			best, least = c, d
