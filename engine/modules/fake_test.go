@@ -233,7 +233,7 @@ func (b *bench) holds(name, text string, mode fs.FileMode) {
 	}
 }
 
-// empty checks that a folder of the guest holds just these names, temporary files included.
+// only checks that a folder of the guest holds just these names, temporary files included.
 func (b *bench) only(dir string, names ...string) {
 	b.Helper()
 	list, err := os.ReadDir(filepath.Join(b.dir, dir))
