@@ -38,6 +38,9 @@ type Run struct {
 	KVM     bool    // accelerated
 	Scale   float64 // multiplies every deadline; over 1 when emulated
 
+	// Template is the user's domain template, rendered; "" = farm builds the domain.
+	Template string
+
 	Base    Layer
 	States  map[string]CachedState // "clean" and "init"
 	Allowed map[string]bool        // phases that may run; a phase file may change it (allowed_phases)

@@ -31,6 +31,7 @@ func (p startup) Run(ctx context.Context, r *engine.Run) error {
 	}
 	m, err := r.Host.Define(ctx, engine.MachineSpec{
 		Name: r.Name, VM: vm, Owner: r.Owner, Disks: r.Disks, KVM: r.KVM, Dir: r.HostDir, NVRAM: r.Layer.NVRAM,
+		TemplateXML: r.Template,
 	})
 	if err != nil {
 		return fmt.Errorf("define %q on %q: %w", r.Name, r.Host.Name(), err)

@@ -36,6 +36,9 @@ func settingsOf(inv *inventory.Inventory, vm inventory.VM) (runner.Settings, err
 	if s.Timeout, err = timeouts(timeout); err != nil {
 		return s, err
 	}
+	if s.Template, err = domainTemplate(inv, vm); err != nil {
+		return s, err
+	}
 	s.CacheVars = cacheVars(inv, vm)
 	return s, nil
 }

@@ -159,6 +159,9 @@ func (a *app) validateTasks(inv *inventory.Inventory, vms []inventory.VM) error 
 	seen := map[string]bool{}
 	var errs []error
 	for _, vm := range vms {
+		if _, err := findTemplate(inv, vm); err != nil {
+			errs = append(errs, err)
+		}
 		dir, err := phasesDir(inv, vm)
 		if err != nil {
 			return source.Join(append(errs, err)...)

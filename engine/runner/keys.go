@@ -21,7 +21,7 @@ func (r *run) states(vm inventory.VM, base engine.Layer, s Settings) (map[string
 	if !s.Cache {
 		return map[string]engine.CachedState{"clean": {}, "init": {}}, nil
 	}
-	hardware, err := hardwareInput(vm)
+	hardware, err := hardwareInput(vm, s.Template)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func state(name, parent string, inputs []engine.Input) engine.CachedState {
 }
 
 // hardwareInput is the machine that a guest sees, as far as a system on disk adapts to it.
-func hardwareInput(vm inventory.VM) (engine.Input, error) {
+func hardwareInput(vm inventory.VM, template string) (engine.Input, error) {
 	d := vm.Def
 	text, err := json.Marshal(struct {
 		Arch, Machine string
@@ -63,7 +63,8 @@ func hardwareInput(vm inventory.VM) (engine.Input, error) {
 		Firmware      string
 		Hostname      string
 		Buses         []string
-	}{d.Arch, d.Machine, d.Kernel, d.Firmware.Loader, d.Metadata.Hostname, buses(d)})
+		Template      string `json:",omitempty"`
+	}{d.Arch, d.Machine, d.Kernel, d.Firmware.Loader, d.Metadata.Hostname, buses(d), template})
 	return engine.Input{Name: "machine", Digest: Digest(text), Text: string(text)}, err
 }
 

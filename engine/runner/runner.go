@@ -88,6 +88,8 @@ type Settings struct {
 	// CacheVars is the digest of the variables that phases can read.
 	CacheVars []engine.Input
 	Timeout   func(phase string) time.Duration
+	// Template is the user's domain template, rendered; "" = none.
+	Template string
 	// SnapshotType is "external", or "" for none.
 	Cache bool
 }

@@ -69,7 +69,7 @@ func (v *vmRun) prepare(ctx context.Context, host string) (err error) {
 		if v.settings, err = v.Settings(v.Run.VM); err != nil {
 			return engine.Blame(engine.UserFault, err)
 		}
-		v.Allowed = v.settings.Allowed
+		v.Allowed, v.Template = v.settings.Allowed, v.settings.Template
 		v.scale()
 		v.Name = machineName(v.Run.VM.ID, v.ID)
 		v.HostDir = path.Join(v.back.Dir, "machines", v.Name)

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"farm/inventory"
+	"farm/inventory/source"
+)
+
+// domainTemplate renders the user's domain template of a VM that is placed; "" if the user has
+// none. The template sees what the VM's tasks see, `vm` above all.
+func domainTemplate(inv *inventory.Inventory, vm inventory.VM) (string, error) {
+	file, err := findTemplate(inv, vm)
+	if err != nil || file == "" {
+		return "", err
+	}
+	text, err := source.ReadText(file)
+	if err != nil {
+		return "", err
+	}
+	xml, err := inv.VMVars(vm).With(definitionVars(vm)).EvalText(file, string(text))
+	if err != nil {
+		return "", fmt.Errorf("domain template of %s: %w", vm.ID, err)
+	}
+	return xml, nil
+}
+
+// findTemplate looks for a VM's domain template in templates/ of the folder of definitions: the
+// one that metadata.template names, which must be there, else one with the VM's name, its
+// architecture's, or `default`.
+func findTemplate(inv *inventory.Inventory, vm inventory.VM) (string, error) {
+	get := getter{inv, vm, nil}
+	dir := get.text("parse_lookup_dir_path", "setup_vm")
+	if get.err != nil {
+		return "", get.err
+	}
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(inv.Dir(), dir)
+	}
+	dir = filepath.Join(dir, "templates")
+	names := []string{vm.Name, vm.Arch, "default"}
+	if named := vm.Def.Metadata.Template; named != "" {
+		names = []string{strings.TrimSuffix(named, templateExt)}
+	}
+	for _, name := range names {
+		if strings.ContainsAny(name, "/\x00") {
+			continue // a VM's name may hold what a file's cannot
+		}
+		file := filepath.Join(dir, name+templateExt)
+		if st, err := os.Stat(file); err == nil && st.Mode().IsRegular() {
+			return file, nil
+		}
+	}
+	if vm.Def.Metadata.Template == "" {
+		return "", nil
+	}
+	return "", &source.Error{
+		Pos: vm.Pos, What: fmt.Sprintf("domain template %q of %s is not in %s", vm.Def.Metadata.Template, vm.ID, dir),
+		Hint: source.DidYouMean(names[0], templatesIn(dir)),
+	}
+}
+
+// templateExt is what domain templates' names end in.
+const templateExt = ".xml.j2"
+
+// templatesIn lists the templates of a folder; none if it cannot be read.
+func templatesIn(dir string) []string {
+	files, err := fs.Glob(os.DirFS(dir), "*"+templateExt)
+	if err != nil {
+		return nil
+	}
+	for i, f := range files {
+		files[i] = strings.TrimSuffix(f, templateExt)
+	}
+	return slices.Sorted(slices.Values(files))
+}
