@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/diskfs/go-diskfs/backend/file"
@@ -28,7 +29,8 @@ import (
 type setupCloudinitISO struct {
 	// Dest is the image, in the work folder; use it as a read-only raw disk.
 	Dest string `yaml:"dest"`
-	// KeysPath is a private key on the controller; default farm's own. Guests get its .pub.
+	// KeysPath is a private key on the controller, whose .pub guests accept beside farm's own; one
+	// in tmp_dir stands for that of the same name in ~/.ssh.
 	KeysPath string `yaml:"keys_path"`
 	// Hostname is the guest's; default metadata.hostname.
 	Hostname string `yaml:"hostname"`
@@ -46,20 +48,17 @@ func newCloudinit() engine.Callback { return &setupCloudinitISO{Dest: "cidata.is
 
 // login is what guests are told of who may log in.
 type login struct {
-	hostname  string
-	user      string // "" = root only
-	password  string // crypt(5)'s form; "" = none
-	root      string // root's password in the same form
-	publicKey string
-	sudo      bool
+	hostname string
+	user     string   // "" = root only
+	password string   // crypt(5)'s form; "" = none
+	root     string   // root's password in the same form
+	keys     []string // public keys that log in as the user and as root
+	sudo     bool
 }
 
 // loginOf collects a definition's logins; hashing costs time and is left out where only
 // the key of the work is wanted.
 func loginOf(im *engine.Image, keys string) (l login, err error) {
-	if keys == "" {
-		keys = im.KeyPath
-	}
 	auth := im.VM.Def.Metadata.Auth
 	l = login{hostname: im.VM.Def.Metadata.Hostname, user: auth.User}
 	if l.user == "root" {
@@ -69,25 +68,56 @@ func loginOf(im *engine.Image, keys string) (l login, err error) {
 		return l, engine.Blamef(engine.UserFault, "metadata.auth.user %q is no user name", l.user)
 	}
 	l.sudo = l.user != "" && (auth.BecomeMethod == "" || auth.BecomeMethod == "sudo")
-	if keys == "" {
-		return l, nil
-	}
-	if rest, ok := strings.CutPrefix(keys, "~/"); ok {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return l, err
-		}
-		keys = filepath.Join(home, rest)
-	}
-	text, err := os.ReadFile(keys + ".pub")
+	files, err := keyFiles(im, keys)
 	if err != nil {
-		return l, fmt.Errorf("the public key for guests: %w", err)
+		return l, err
 	}
-	if _, _, _, _, err := ssh.ParseAuthorizedKey(text); err != nil {
-		return l, engine.Blamef(engine.UserFault, "%s.pub is no public SSH key: %w", keys, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file + ".pub")
+		if err != nil {
+			return l, fmt.Errorf("the public key for guests: %w", err)
+		}
+		if _, _, _, _, err := ssh.ParseAuthorizedKey(text); err != nil {
+			return l, engine.Blamef(engine.UserFault, "%s.pub is no public SSH key: %w", file, err)
+		}
+		if line := strings.TrimSpace(string(text)); !slices.Contains(l.keys, line) {
+			l.keys = append(l.keys, line)
+		}
 	}
-	l.publicKey = strings.TrimSpace(string(text))
 	return l, nil
+}
+
+// keyFiles are the private keys that a guest has to accept: farm's own, or else farm could not
+// log in, and the one that keys_path names. A path below the definition's tmp_dir stands for
+// the key of that name in ~/.ssh; where there is none, farm's own is all there is.
+func keyFiles(im *engine.Image, keys string) ([]string, error) {
+	var files []string
+	if im.KeyPath != "" {
+		files = append(files, im.KeyPath)
+	}
+	if keys == "" {
+		return files, nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return nil, err
+	}
+	file := keys
+	if rest, ok := strings.CutPrefix(keys, "~/"); ok {
+		file = filepath.Join(home, rest)
+	}
+	rel, inTmp := under(im.VM.Def.Metadata.TmpDir, file)
+	if _, err := os.Stat(file + ".pub"); !inTmp || err == nil {
+		return append(files, file), nil
+	}
+	file = filepath.Join(home, ".ssh", filepath.Base(rel))
+	switch _, err := os.Stat(file + ".pub"); {
+	case err == nil:
+		files = append(files, file)
+	case len(files) == 0:
+		return nil, engine.Blamef(engine.UserFault, "the public key for guests is neither %s.pub nor %s.pub", keys, file)
+	}
+	return files, nil
 }
 
 // hash fills in the passwords of a definition.
@@ -109,7 +139,7 @@ func (l *login) hash(im *engine.Image) (err error) {
 // key is a digest of everything of the login that reaches a guest.
 func (l login) key(im *engine.Image) string {
 	auth := im.VM.Def.Metadata.Auth
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %q %v", l.hostname, l.user, auth.Password, auth.BecomeUser, auth.BecomePassword, l.publicKey, l.sudo))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %q %v", l.hostname, l.user, auth.Password, auth.BecomeUser, auth.BecomePassword, strings.Join(l.keys, "\n"), l.sudo))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -210,8 +240,8 @@ func (c *setupCloudinitISO) userData(l login, private, public string) *value.Dic
 		d.Set("manage_etc_hosts", true)
 	}
 	keys := []any{}
-	if l.publicKey != "" {
-		keys = append(keys, l.publicKey)
+	for _, key := range l.keys {
+		keys = append(keys, key)
 	}
 	root := value.NewDict("name", "root", "ssh_authorized_keys", keys)
 	users := []any{root}

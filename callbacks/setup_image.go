@@ -19,7 +19,8 @@ import (
 type setupImage struct {
 	// Src is the image, in the work folder; it is changed in place.
 	Src string `yaml:"src,required"`
-	// KeysPath is a private key on the controller; default farm's own. Guests get its .pub.
+	// KeysPath is a private key on the controller, whose .pub guests accept beside farm's own; one
+	// in tmp_dir stands for that of the same name in ~/.ssh.
 	KeysPath string `yaml:"keys_path"`
 	// Format is that of Src; default qcow2 or raw, as the header says.
 	Format string `yaml:"format"`
@@ -185,9 +186,9 @@ func (l login) install(fs *extFS) (public string, err error) {
 }
 
 func (l login) authorize(fs *extFS, home string, owner int) {
-	if l.publicKey != "" {
+	if len(l.keys) > 0 {
 		fs.mkdir(path.Join(home, ".ssh"), 0o700, owner)
-		fs.write(path.Join(home, ".ssh/authorized_keys"), l.publicKey+"\n", 0o600, owner)
+		fs.write(path.Join(home, ".ssh/authorized_keys"), strings.Join(l.keys, "\n")+"\n", 0o600, owner)
 	}
 }
 
