@@ -57,10 +57,10 @@ func measure(farm string, runs int) (ok bool, err error) {
 		}
 		fmt.Printf("%9d  %10s  %10s  %6d MiB\n", n, of[i].wall.Round(time.Millisecond), of[i].cpu.Round(time.Millisecond), of[i].peakMiB)
 	}
-	ratio := of[1].wall.Seconds() / of[0].wall.Seconds()
+	ratio := of[1].cpu.Seconds() / of[0].cpu.Seconds() // processor time: others on the machine stretch the long run's wall time
 	ok = verdict(of[0].wall <= maxTime, "%d VMs: %.2f s, target %.0f s", small, of[0].wall.Seconds(), maxTime.Seconds())
 	ok = verdict(of[0].peakMiB <= maxMiB, "%d VMs: %d MiB, target %d MiB", small, of[0].peakMiB, maxMiB) && ok
-	return verdict(ratio <= maxRatio, "%d VMs: %.1fx the time of %d, target %dx", large, ratio, small, maxRatio) && ok, nil
+	return verdict(ratio <= maxRatio, "%d VMs: %.1fx the processor time of %d, target %dx", large, ratio, small, maxRatio) && ok, nil
 }
 
 func verdict(ok bool, format string, args ...any) bool {

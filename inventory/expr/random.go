@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"math/bits"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 )
 
@@ -16,6 +17,15 @@ type twister struct {
 	state [624]uint32
 	i     int
 }
+
+// fresh is the state before a key is mixed in, the same for every seed.
+var fresh = func() (state [624]uint32) {
+	state[0] = 19650218
+	for i := 1; i < len(state); i++ {
+		state[i] = 1812433253*(state[i-1]^state[i-1]>>30) + uint32(i)
+	}
+	return state
+}()
 
 // newTwister seeds as random.Random(seed) does: text by its bytes followed by their
 // SHA-512, a whole number by its magnitude.
@@ -37,11 +47,11 @@ func newTwister(seed any) *twister {
 	default:
 		throw("%s cannot be a seed", kindOf(seed))
 	}
-	var key []uint32
-	mask := big.NewInt(0xffffffff)
-	for n.Sign() > 0 {
-		key = append(key, uint32(new(big.Int).And(n, mask).Uint64()))
-		n.Rsh(n, 32)
+	b := n.Bytes()
+	key := make([]uint32, (len(b)+3)/4) // the lowest word first
+	for i, c := range b {
+		at := len(b) - 1 - i
+		key[at/4] |= uint32(c) << (at % 4 * 8)
 	}
 	if len(key) == 0 {
 		key = []uint32{0}
@@ -60,10 +70,7 @@ func floatHash(f float64) float64 {
 }
 
 func (t *twister) seedKey(key []uint32) {
-	t.state[0] = 19650218
-	for i := 1; i < 624; i++ {
-		t.state[i] = 1812433253*(t.state[i-1]^t.state[i-1]>>30) + uint32(i)
-	}
+	t.state = fresh
 	i, j := 1, 0
 	for range max(624, len(key)) {
 		t.state[i] = (t.state[i] ^ (t.state[i-1]^t.state[i-1]>>30)*1664525) + key[j] + uint32(j)
@@ -81,19 +88,15 @@ func (t *twister) seedKey(key []uint32) {
 		}
 	}
 	t.state[0] = 0x80000000
-	t.i = 624
 }
 
+// uint32 makes each word of the next state when it is asked for: most seeds serve for
+// a few numbers. A word needs only later ones of the old state and earlier ones of the new.
 func (t *twister) uint32() uint32 {
-	if t.i >= 624 {
-		for k := range t.state {
-			y := t.state[k]&0x80000000 | t.state[(k+1)%624]&0x7fffffff
-			t.state[k] = t.state[(k+397)%624] ^ y>>1 ^ y&1*0x9908b0df
-		}
-		t.i = 0
-	}
-	y := t.state[t.i]
-	t.i++
+	k := t.i
+	y := t.state[k]&0x80000000 | t.state[(k+1)%624]&0x7fffffff
+	y = t.state[(k+397)%624] ^ y>>1 ^ y&1*0x9908b0df
+	t.state[k], t.i = y, (k+1)%624
 	y ^= y >> 11
 	y ^= y << 7 & 0x9d2c5680
 	y ^= y << 15 & 0xefc60000
@@ -184,8 +187,7 @@ func randomMAC(c *call) any {
 		throw("%q has 5 colons already; a prefix is needed", value)
 	}
 	for _, p := range parts {
-		var n int
-		if _, err := fmt.Sscanf(p, "%x", &n); err != nil || len(p) != 2 {
+		if _, err := strconv.ParseUint(p, 16, 8); err != nil || len(p) != 2 {
 			throw("%q is no prefix of a MAC address", value)
 		}
 	}

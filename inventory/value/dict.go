@@ -12,12 +12,12 @@ type Dict struct {
 	// Farms hold many small dicts, so up to smallDict keys are searched, not hashed.
 	entries []entry
 	index   map[any]int
-	pos     source.Pos
+	pos     *source.Pos // nil if not from a file; never written through
 }
 
 type entry struct {
 	key, val any
-	pos      source.Pos // of the key, if from a file
+	pos      *source.Pos // of the key, nil if not from a file; copies share it
 }
 
 const smallDict = 12
@@ -88,19 +88,24 @@ func (d *Dict) Get(key any) (any, bool) {
 func (d *Dict) Has(key any) bool { return d.find(normal(key)) >= 0 }
 
 // Set adds or replaces; a replaced key keeps its place.
-func (d *Dict) Set(key, v any) {
-	key = normal(key)
-	if i := d.find(key); i >= 0 {
+func (d *Dict) Set(key, v any) { d.set(normal(key), v) }
+
+// set returns the place of key.
+func (d *Dict) set(key, v any) int {
+	i := d.find(key)
+	if i >= 0 {
 		d.entries[i].val = v
-		return
+		return i
 	}
+	i = len(d.entries)
 	d.entries = append(d.entries, entry{key: key, val: v})
 	switch {
 	case d.index != nil:
-		d.index[key] = len(d.entries) - 1
+		d.index[key] = i
 	case len(d.entries) > smallDict:
 		d.reindex()
 	}
+	return i
 }
 
 func (d *Dict) reindex() {
@@ -160,27 +165,33 @@ func (d *Dict) Copy() *Dict {
 
 // Pos is where the mapping starts, zero if it did not come from a file.
 func (d *Dict) Pos() source.Pos {
-	if d == nil {
+	if d == nil || d.pos == nil {
 		return source.Pos{}
 	}
-	return d.pos
+	return *d.pos
 }
 
 // KeyPos is where key stands, or the mapping's own place if that is not known.
 func (d *Dict) KeyPos(key any) source.Pos {
-	if i := d.find(normal(key)); i >= 0 && !d.entries[i].pos.IsZero() {
-		return d.entries[i].pos
+	if i := d.find(normal(key)); i >= 0 && d.entries[i].pos != nil {
+		return *d.entries[i].pos
 	}
 	return d.Pos()
 }
 
 // SetPos records where the mapping starts.
-func (d *Dict) SetPos(p source.Pos) { d.pos = p }
+func (d *Dict) SetPos(p source.Pos) {
+	if d.pos = nil; !p.IsZero() {
+		d.pos = &p
+	}
+}
 
 // SetKeyPos records where key, which is there, stands.
 func (d *Dict) SetKeyPos(key any, p source.Pos) {
 	if i := d.find(normal(key)); i >= 0 {
-		d.entries[i].pos = p
+		if d.entries[i].pos = nil; !p.IsZero() {
+			d.entries[i].pos = &p
+		}
 	}
 }
 
@@ -188,8 +199,8 @@ func (d *Dict) SetKeyPos(key any, p source.Pos) {
 // anything else (lists too) is replaced whole.
 func Merge(low, high *Dict) *Dict {
 	out := low.Copy()
-	if out.pos.IsZero() {
-		out.pos = high.Pos()
+	if out.pos == nil && high != nil {
+		out.pos = high.pos
 	}
 	for i := range high.Len() {
 		e := high.entries[i]
@@ -200,9 +211,9 @@ func Merge(low, high *Dict) *Dict {
 				}
 			}
 		}
-		out.Set(e.key, e.val)
-		if !e.pos.IsZero() {
-			out.SetKeyPos(e.key, e.pos)
+		i := out.set(e.key, e.val)
+		if e.pos != nil {
+			out.entries[i].pos = e.pos
 		}
 	}
 	return out
