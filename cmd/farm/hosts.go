@@ -22,6 +22,9 @@ import (
 // libvirt was seen to take 14 s, and 48 s on a busy machine.
 const openBudget = 2 * time.Minute
 
+// openNotice is how often a user is told that hypervisors are still being opened.
+const openNotice = 10 * time.Second
+
 // hypervisor is a host of the inventory, opened or not.
 type hypervisor struct {
 	inventory.Hypervisor
@@ -53,8 +56,16 @@ func (a *app) openHosts(ctx context.Context, list []inventory.Hypervisor) []*hyp
 			}
 		})
 	}
-	wg.Wait()
-	return opened
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	for {
+		select {
+		case <-done:
+			return opened
+		case <-time.After(openNotice):
+			fmt.Fprintln(a.err, "still opening hypervisors: at the first contact libvirt asks every emulator what it can do")
+		}
+	}
 }
 
 func (a *app) open(ctx context.Context, h *hypervisor) (err error) {
