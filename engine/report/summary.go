@@ -31,7 +31,7 @@ func (s Summary) Write(w io.Writer) error {
 			s.failure(p, vm)
 		}
 	}
-	p.printf("\n%s\n", s.counts())
+	p.printf("\n%s; logs and events: %s\n", s.counts(), s.Dir)
 	return p.err
 }
 
