@@ -14,6 +14,7 @@ require (
 	github.com/klauspost/compress v1.18.0
 	github.com/ncruces/go-strftime v0.1.9
 	github.com/pkg/sftp v1.13.10
+	github.com/rogpeppe/go-internal v1.14.1
 	github.com/skeema/knownhosts v1.3.2
 	github.com/spf13/cobra v1.10.1
 	github.com/spf13/pflag v1.0.9

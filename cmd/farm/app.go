@@ -75,6 +75,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.PersistentFlags().CountVarP(&a.verbose, "verbose", "v", "log what farm itself does on stderr; -vv for more")
 	root.SetFlagErrorFunc(badFlag)
 	root.SetVersionTemplate("farm {{.Version}}\n")
+	cobra.EnableCommandSorting = false // they are in an order that helps
 	for _, make := range commands {
 		root.AddCommand(make(a))
 	}

@@ -59,6 +59,9 @@ func (a *app) evalVars(cmd *cobra.Command, flags *inventoryFlags, args []string,
 		if host != "" {
 			return nil, &usageError{fmt.Errorf("--host needs an inventory")}
 		}
+		if err := flags.check(); err != nil {
+			return nil, err
+		}
 		extra, err := inventory.ReadExtra(flags.options())
 		if err != nil {
 			return nil, err

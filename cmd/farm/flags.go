@@ -2,6 +2,7 @@ package main
 
 import (
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -25,6 +26,19 @@ func (f *inventoryFlags) addLimit(cmd *cobra.Command) {
 
 func (f *inventoryFlags) options() inventory.Options {
 	return inventory.Options{Vars: f.vars, Extra: f.extra}
+}
+
+// check finds what is wrong in -e itself; faults of a file named there are the file's.
+func (f *inventoryFlags) check() error {
+	for _, text := range f.extra {
+		if strings.HasPrefix(text, "@") {
+			continue
+		}
+		if _, err := inventory.ParseExtra(text); err != nil {
+			return &usageError{err}
+		}
+	}
+	return nil
 }
 
 // absolute is options with paths that hold in any folder.

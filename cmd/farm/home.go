@@ -24,7 +24,11 @@ func (a *app) openStore() (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return store.Open(filepath.Join(home, "farm.db"))
+	s, err := store.Open(filepath.Join(home, "farm.db"))
+	if err != nil {
+		return nil, fmt.Errorf("open farm's records in %s (FARM_HOME sets the folder): %w", home, err)
+	}
+	return s, nil
 }
 
 // newRunID is the time and three random letters: it sorts by time and is unique enough

@@ -28,13 +28,8 @@ func (f *inventoryFlags) load(path string) (*inventory.Inventory, error) {
 	if path == "" {
 		return nil, &usageError{errors.New("the inventory's name is empty")}
 	}
-	for _, text := range f.extra {
-		if strings.HasPrefix(text, "@") {
-			continue // a file, whose faults are not the command line's
-		}
-		if _, err := inventory.ParseExtra(text); err != nil {
-			return nil, &usageError{err}
-		}
+	if err := f.check(); err != nil {
+		return nil, err
 	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		if path, err = inventoryIn(path); err != nil {

@@ -20,7 +20,7 @@ func (a *app) guard(cmd *cobra.Command) {
 			return unknownCommand(c, args[0])
 		}
 		if check != nil && check(c, args) != nil {
-			return fmt.Errorf("want `%s`, got %s", c.UseLine(), counted(args))
+			return fmt.Errorf("want `%s`, got %s", strings.TrimSuffix(c.UseLine(), " [flags]"), counted(args))
 		}
 		return nil
 	}
@@ -55,9 +55,10 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 	}
 	hint := source.DidYouMean(name, known)
 	if hint == "" {
-		hint = "it has " + strings.Join(known, ", ")
+		hint = "there is " + strings.Join(known, ", ")
 	}
-	return fmt.Errorf("%s has no command %q (%s)", cmd.CommandPath(), name, hint)
+	path := strings.TrimPrefix(cmd.CommandPath()+" "+name, cmd.Root().Name()+" ")
+	return fmt.Errorf("unknown command %q (%s)", path, hint)
 }
 
 // counted says how many arguments there are, and which.

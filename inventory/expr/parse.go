@@ -67,7 +67,7 @@ func (p *parser) expectName() token {
 func (t token) String() string {
 	switch t.kind {
 	case tEOF:
-		return "the end"
+		return "end of the expression"
 	case tVarEnd:
 		return `"}}"`
 	case tBlockEnd:
