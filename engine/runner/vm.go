@@ -18,6 +18,9 @@ import (
 // to ten times as long as accelerated ones.
 const emulatedScale = 10
 
+// prepareBudget bounds the making of base disks, downloads included.
+const prepareBudget = 2 * time.Hour
+
 // cleanupBudget bounds the removal of a machine and its files.
 const cleanupBudget = time.Minute
 
@@ -62,12 +65,18 @@ func (v *vmRun) live(ctx, hard context.Context, host string) error {
 
 // prepare evaluates the definition for the host, makes the base disks and the folders.
 func (v *vmRun) prepare(ctx context.Context, host string) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, prepareBudget, fmt.Errorf("not done within %s", prepareBudget))
+	defer cancel()
 	return v.timed("prepare", func() error {
 		if v.Run.VM, err = v.Place(ctx, v.Run.VM, host); err != nil {
 			return engine.Blame(engine.UserFault, err)
 		}
 		if v.settings, err = v.Settings(v.Run.VM); err != nil {
 			return engine.Blame(engine.UserFault, err)
+		}
+		if v.KVM && v.Run.VM.Def.VirtDomain == "qemu" {
+			v.KVM = false
+			v.Run.Emit(engine.Event{Kind: engine.Progress, Text: "emulated, as virt_domain asks"})
 		}
 		v.Allowed, v.Template = v.settings.Allowed, v.settings.Template
 		v.scale()
