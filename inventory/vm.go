@@ -24,7 +24,7 @@ type VM struct {
 // every key, also those that only templates and callbacks read.
 type Definition struct {
 	Metadata   Metadata          `yaml:"metadata"`
-	VirtDomain string            `yaml:"virt_domain|domain_type"` // kvm, qemu, lxc; "" = farm chooses
+	VirtDomain string            `yaml:"virt_domain|domain_type"` // qemu: emulate; kvm or "": accelerate where the host can; lxc
 	Arch       string            `yaml:"arch"`
 	Emulator   string            `yaml:"emulator"` // path; "" = what the host reports
 	Machine    string            `yaml:"machine"`

@@ -119,8 +119,10 @@ func (q *Queue) prefer(vm inventory.VM) (*hostState, []Reason) {
 	return best, reasons
 }
 
+// cost is a VM's relative time on a host. What the definition says of virt_domain does not
+// count: it may follow the facts of the host, and is known once the VM is placed.
 func (q *Queue) cost(h *hostState, vm inventory.VM) int {
-	if h.Caps.Guests[vm.Arch].KVM && vm.Def.VirtDomain != "qemu" {
+	if h.Caps.Guests[vm.Arch].KVM {
 		return 1
 	}
 	return q.slower
@@ -142,9 +144,6 @@ func unfit(h *hostState, vm inventory.VM) string {
 	}
 	if guest.Emulator == "" && vm.Def.Emulator == "" {
 		return "no emulator for " + vm.Arch
-	}
-	if vm.Def.VirtDomain == "kvm" && !guest.KVM {
-		return "no KVM: " + guest.WhyNot
 	}
 	if vm.Def.Firmware.Loader == "auto" && len(guest.Firmware) == 0 {
 		return "no UEFI firmware for " + vm.Arch

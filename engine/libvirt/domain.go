@@ -72,7 +72,7 @@ func (b *builder) resolve() error {
 	b.guest = guest
 	switch d.VirtDomain {
 	case "", "kvm":
-		b.kvm = b.spec.KVM || d.VirtDomain == "kvm"
+		b.kvm = b.spec.KVM // a wish for kvm cannot be met where a probe saw that it does not work
 	case "qemu":
 	default:
 		return fmt.Errorf("domain type %q needs a template of its own", d.VirtDomain)
