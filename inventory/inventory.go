@@ -81,6 +81,9 @@ type ExpandOptions struct {
 // Dir is the folder of the inventory file: relative paths in it start here.
 func (inv *Inventory) Dir() string { return inv.dir }
 
+// Extra is the variables of --vars and -e, which win over all others; not to be changed.
+func (inv *Inventory) Extra() *value.Dict { return inv.extra }
+
 // Engine is the expression engine that the inventory's values are evaluated with.
 func (inv *Inventory) Engine() *expr.Engine { return inv.engine }
 
