@@ -1,6 +1,7 @@
 package modules
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -162,14 +163,14 @@ func (f facts) virtualization() {
 
 func (f facts) virtual() (kind, role string) {
 	container := f.get("virt_container")
-	if _, name, ok := strings.Cut(f.get("virt_env"), "="); ok && container == "" {
+	if _, name, ok := strings.Cut(firstLine(f.get("virt_env")), "="); ok && container == "" {
 		container = name
 	}
 	if container != "" {
 		return container, "guest"
 	}
-	product, vendor := f.get("virt_product"), f.get("virt_vendor")
-	about := strings.Join([]string{product, vendor, f.get("virt_tree"), f.get("virt_compatible"), f.get("virt_cpu")}, " ")
+	product, vendor := f.get("dmi_product_name"), f.get("dmi_sys_vendor")
+	about := strings.Join([]string{product, vendor, f.get("virt_tree"), f.get("virt_compatible"), emulatedCPU.FindString(f.get("cpuinfo"))}, " ")
 	detect := f.get("detect")
 	switch {
 	case detect == "kvm", detect == "qemu", detect == "bochs":
@@ -189,10 +190,20 @@ func (f facts) virtual() (kind, role string) {
 		return "xen", "guest"
 	case detect != "" && detect != "none":
 		return detect, "guest"
-	case f.r.is("virt_flag"):
+	case underHypervisor.MatchString(f.get("cpuinfo")):
 		return "kvm", "guest"
 	case f.r.is("virt_kvm"):
 		return "kvm", "host"
 	}
 	return "NA", "NA"
+}
+
+var (
+	emulatedCPU     = regexp.MustCompile(`(?m)^(model name|vendor_id|cpu)\s*:.*(QEMU|KVM)`)
+	underHypervisor = regexp.MustCompile(`(?m)^flags.* hypervisor`)
+)
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
 }

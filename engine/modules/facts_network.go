@@ -43,8 +43,8 @@ func (f facts) network() {
 	f.set("interfaces", names)
 	f.set("all_ipv4_addresses", all4)
 	f.set("all_ipv6_addresses", all6)
-	f.set("default_ipv4", defaultRoute(f.get("route4"), byName, func(n *netFace) []any { return n.v4 }))
-	f.set("default_ipv6", defaultRoute(f.get("route6"), byName, func(n *netFace) []any { return n.v6 }))
+	f.set("default_ipv4", defaultRoute(firstLine(f.get("route4")), byName, func(n *netFace) []any { return n.v4 }))
+	f.set("default_ipv6", defaultRoute(firstLine(f.get("route6")), byName, func(n *netFace) []any { return n.v6 }))
 }
 
 func (n *netFace) dict() *value.Dict {

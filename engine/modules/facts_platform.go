@@ -147,12 +147,12 @@ func osRelease(textOf string) map[string]string {
 
 func (f facts) user() {
 	f.set("user_id", f.get("user"))
-	f.set("user_uid", f.r.number("uid", 10))
-	f.set("user_gid", f.r.number("gid", 10))
-	f.set("real_user_id", f.r.number("ruid", 10))
-	f.set("effective_user_id", f.r.number("uid", 10))
-	f.set("real_group_id", f.r.number("rgid", 10))
-	f.set("effective_group_id", f.r.number("gid", 10))
+	f.set("user_uid", f.r.number("euid", 10))
+	f.set("user_gid", f.r.number("egid", 10))
+	f.set("real_user_id", f.r.number("uid", 10))
+	f.set("effective_user_id", f.r.number("euid", 10))
+	f.set("real_group_id", f.r.number("gid", 10))
+	f.set("effective_group_id", f.r.number("egid", 10))
 	if p := strings.Split(f.get("passwd"), ":"); len(p) == 7 {
 		f.set("user_gecos", p[4])
 		f.set("user_dir", p[5])
@@ -160,7 +160,7 @@ func (f facts) user() {
 	}
 	env := value.NewDict()
 	last := ""
-	for line := range strings.SplitSeq(text(f.r.get("env")), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSuffix(text(f.r.get("env")), "\n"), "\n") {
 		k, v, ok := strings.Cut(line, "=")
 		if ok && variableName.MatchString(k) {
 			env.Set(k, v)

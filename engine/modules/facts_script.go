@@ -1,97 +1,179 @@
 package modules
 
+import (
+	"regexp"
+	"strings"
+)
+
 // factsScript says what a host is. What it says is text as the system gives it; Go makes
 // facts of it. Everything is optional: a system that lacks a file or program has fewer
 // facts. The variables min, hardware, network and virtual are 1 for what is asked for.
+//
+// Starting a program is what takes time, in an emulated guest above all: one grep reads all
+// files, each line with its file's name, and the shell itself does what it can.
+// tell KEY COMMAND... is say with what the command prints.
 const factsScript = `
-LC_ALL=C
-head_of() { [ -r "$1" ] && head -c "${2:-65536}" "$1" 2>/dev/null; }
 limited() { if has timeout; then timeout 5 "$@"; else "$@"; fi 2>/dev/null; }
+tell() {
+	printf '\036%s=' "$1"
+	shift
+	"$@" 2>/dev/null
+	printf '\0'
+}
+named() { # of /etc/hosts, whose first name for a host is the full one
+	while [ $farm_n -lt 200 ] && read -r farm_a farm_f farm_l; do
+		farm_n=$((farm_n + 1))
+		case $farm_a in '#'*) continue ;; esac
+		for farm_a in $farm_f ${farm_l%%#*}; do
+			if [ "$farm_a" = "$1" ]; then return 0; fi
+		done
+	done </etc/hosts
+	return 1
+}
+account() { # of /etc/passwd
+	while [ $farm_n -lt 200 ] && IFS= read -r farm_l; do
+		farm_n=$((farm_n + 1))
+		case $farm_l in "$1":*) return 0 ;; esac
+	done </etc/passwd
+	return 1
+}
+set --
 if [ "$min" = 1 ]; then
-	say env "$(env 2>/dev/null | head -c 131072)"
+	tell env env
+	LC_ALL=C
 	export LC_ALL
-	say system "$(uname -s)"
-	say release "$(uname -r)"
-	say version "$(uname -v)"
-	say machine "$(uname -m)"
-	say nodename "$(uname -n)"
-	say fqdn "$(limited hostname -f)"
-	if [ -r /etc/os-release ]; then say os_release "$(head_of /etc/os-release)"
-	else say os_release "$(head_of /usr/lib/os-release)"; fi
-	say debian_version "$(head_of /etc/debian_version 200)"
-	say date "$(date '+%Y|%m|%A|%w|%W|%d|%H|%M|%S|%s|%Z|%z')"
-	say uid "$(id -u)"
-	say ruid "$(id -ru)"
-	say gid "$(id -g)"
-	say rgid "$(id -rg)"
-	farm_u=$(id -un)
+	farm_l=$(uname -snrm)
+	say uname "$farm_l"
+	farm_f=${farm_l#* }
+	farm_f=${farm_f%% *} farm_n=0
+	if [ -r /etc/hosts ] && named "$farm_f"; then say fqdn "$farm_f"
+	else tell fqdn limited hostname -f; fi
+	if [ ! -r /proc/sys/kernel/version ]; then tell version uname -v; fi
+	tell date date '+%Y|%m|%A|%w|%W|%d|%H|%M|%S|%s|%Z|%z'
+	farm_l=$(id)
+	say id "$farm_l"
+	case $farm_l in
+	*' euid='*) farm_u=${farm_l#* euid=} ;;
+	*) farm_u=${farm_l#uid=} ;;
+	esac
+	case ${farm_u%% *} in
+	*'('*) farm_u=${farm_u#*'('} farm_u=${farm_u%%')'*} ;;
+	*) farm_u=${farm_u%% *} ;;
+	esac
 	say user "$farm_u"
-	if has getent; then say passwd "$(limited getent passwd "$farm_u")"
-	else say passwd "$(grep "^$farm_u:" /etc/passwd)"; fi
-	say cmdline "$(head_of /proc/cmdline)"
-	say init "$(head_of /proc/1/comm 100)"
+	farm_n=0
+	if [ -r /etc/passwd ] && account "$farm_u"; then say passwd "$farm_l"
+	elif has getent; then tell passwd limited getent passwd "$farm_u"; fi
 	for farm_p in apt-get dnf5 dnf microdnf yum zypper apk pacman xbps-install emerge opkg pkg pkg_add; do
 		if has "$farm_p" || [ -x "/sbin/$farm_p" ]; then say "pkg_$farm_p" 1; fi
 	done
 	if [ -d /run/systemd/system ]; then say systemd 1; fi
 	if has openrc || [ -x /sbin/openrc ]; then say openrc 1; fi
 	if has runsvdir; then say runit 1; fi
-	say machine_id "$(head_of /etc/machine-id 100)"
-	say resolv "$(head_of /etc/resolv.conf)"
-	say bits "$(getconf LONG_BIT 2>/dev/null)"
-	if [ -e /sys/fs/selinux/enforce ]; then say selinux "$(head_of /sys/fs/selinux/enforce 10)"; fi
+	tell bits getconf LONG_BIT
 	if [ -d /sys/kernel/security/apparmor ]; then say apparmor 1; fi
-	say fips "$(head_of /proc/sys/crypto/fips_enabled 10)"
-	for farm_f in /etc/ssh/ssh_host_*_key.pub; do
-		[ -r "$farm_f" ] || continue
-		farm_k=${farm_f#/etc/ssh/ssh_host_}
-		say "hostkey_${farm_k%_key.pub}" "$(head_of "$farm_f" 8192)"
-	done
+	set -- "$@" /etc/os-release /usr/lib/os-release /etc/debian_version /etc/machine-id /etc/resolv.conf \
+		/proc/cmdline /proc/1/comm /proc/sys/kernel/version /proc/sys/crypto/fips_enabled /sys/fs/selinux/enforce \
+		/etc/ssh/ssh_host_*_key.pub
 fi
+LC_ALL=C
 export LC_ALL
 if [ "$hardware" = 1 ]; then
-	say meminfo "$(head_of /proc/meminfo)"
-	say cpuinfo "$(head_of /proc/cpuinfo 262144)"
-	if has nproc; then say nproc "$(nproc)"
-	else say nproc "$(getconf _NPROCESSORS_ONLN 2>/dev/null)"; fi
+	if has nproc; then tell nproc nproc
+	else tell nproc getconf _NPROCESSORS_ONLN; fi
 	if [ ! -r /proc/meminfo ] && has sysctl; then
-		say physmem "$(sysctl -n hw.physmem 2>/dev/null)"
-		say ncpu "$(sysctl -n hw.ncpu 2>/dev/null)"
-		say model "$(sysctl -n hw.model 2>/dev/null)"
+		tell physmem sysctl -n hw.physmem
+		tell ncpu sysctl -n hw.ncpu
+		tell model sysctl -n hw.model
 	fi
-	say mounts "$(head_of /proc/mounts 131072)"
-	say df "$(limited df -kP | head -c 131072)"
-	say uptime "$(head_of /proc/uptime 100)"
-	for farm_f in product_name product_version product_serial product_uuid sys_vendor board_name bios_version bios_date chassis_vendor; do
-		say "dmi_$farm_f" "$(head_of "/sys/class/dmi/id/$farm_f" 256)"
+	tell df limited df -kP
+	set -- "$@" /proc/meminfo /proc/mounts /proc/uptime
+	for farm_f in product_version product_serial product_uuid board_name bios_version bios_date chassis_vendor; do
+		set -- "$@" "/sys/class/dmi/id/$farm_f"
 	done
 fi
 if [ "$network" = 1 ]; then
 	PATH=$PATH:/usr/sbin:/sbin
 	if has ip; then
-		say addr "$(limited ip addr | head -c 262144)"
-		say route4 "$(limited ip -4 route get 8.8.8.8 | head -n 1)"
-		say route6 "$(limited ip -6 route get 2404:6800:400a:800::1012 | head -n 1)"
+		tell addr limited ip addr
+		tell route4 limited ip -4 route get 8.8.8.8
+		tell route6 limited ip -6 route get 2404:6800:400a:800::1012
 	else
 		for farm_f in /sys/class/net/*; do
-			if [ -e "$farm_f/mtu" ]; then say "net_${farm_f##*/}" "$(cat "$farm_f/mtu" "$farm_f/address" 2>/dev/null)"; fi
-		done
-		if has ifconfig; then say ifconfig "$(limited ifconfig -a | head -c 262144)"; fi
+			farm_l= farm_a=
+			if [ -e "$farm_f/mtu" ]; then
+				read -r farm_l <"$farm_f/mtu"
+				read -r farm_a <"$farm_f/address"
+				say "net_${farm_f##*/}" "$farm_l
+$farm_a"
+			fi
+		done 2>/dev/null
+		if has ifconfig; then tell ifconfig limited ifconfig -a; fi
 	fi
 fi
 if [ "$virtual" = 1 ]; then
-	if has systemd-detect-virt; then say detect "$(systemd-detect-virt 2>/dev/null)"; fi
-	say virt_product "$(head_of /sys/class/dmi/id/product_name 256)"
-	say virt_vendor "$(head_of /sys/class/dmi/id/sys_vendor 256)"
-	say virt_tree "$(head_of /proc/device-tree/model 256 | tr -d '\000')"
-	say virt_compatible "$(head_of /proc/device-tree/compatible 256 | tr '\000' ' ')"
-	say virt_cpu "$(grep -m 1 -E '^(model name|vendor_id|cpu)[[:space:]]*:.*(QEMU|KVM)' /proc/cpuinfo 2>/dev/null)"
-	if grep -q '^flags.* hypervisor' /proc/cpuinfo 2>/dev/null; then say virt_flag 1; fi
+	if has systemd-detect-virt; then tell detect systemd-detect-virt; fi
+	if [ -r /proc/device-tree/model ]; then
+		say virt_tree "$(head -c 256 /proc/device-tree/model | tr -d '\000')"
+		say virt_compatible "$(head -c 256 /proc/device-tree/compatible | tr '\000' ' ')"
+	fi
 	if [ -e /.dockerenv ]; then say virt_container docker; fi
 	if [ -e /run/.containerenv ]; then say virt_container podman; fi
-	say virt_env "$(tr '\000' '\n' </proc/1/environ 2>/dev/null | grep '^container=' | head -n 1)"
-	if [ -d /proc/xen ]; then say virt_xen "$(head_of /proc/xen/capabilities 256)-"; fi
+	if [ -r /proc/1/environ ]; then say virt_env "$(tr '\000' '\n' </proc/1/environ 2>/dev/null | grep '^container=')"; fi
+	if [ -d /proc/xen ]; then say virt_xen -; fi
 	if [ -d /sys/module/kvm ]; then say virt_kvm 1; fi
+	set -- "$@" /proc/xen/capabilities
 fi
+if [ "$hardware$virtual" != "" ]; then
+	set -- "$@" /proc/cpuinfo /sys/class/dmi/id/product_name /sys/class/dmi/id/sys_vendor
+fi
+if [ $# -gt 0 ]; then tell files grep -s '' /dev/null "$@"; fi
 exit 0
 `
+
+// factFiles are the keys of what is read from files.
+var factFiles = map[string]string{
+	"/etc/os-release": "os_release", "/usr/lib/os-release": "lib_release", "/etc/debian_version": "debian_version",
+	"/etc/machine-id": "machine_id", "/etc/resolv.conf": "resolv", "/proc/cmdline": "cmdline", "/proc/1/comm": "init",
+	"/proc/sys/kernel/version": "version", "/proc/sys/crypto/fips_enabled": "fips", "/sys/fs/selinux/enforce": "selinux",
+	"/proc/meminfo": "meminfo", "/proc/cpuinfo": "cpuinfo", "/proc/mounts": "mounts", "/proc/uptime": "uptime",
+	"/proc/xen/capabilities": "virt_xen",
+}
+
+// unpack gives what the script said in one piece the keys of its parts.
+func (f facts) unpack() {
+	said := f.r.said
+	for line := range strings.SplitSeq(said["files"], "\n") {
+		file, line, _ := strings.Cut(line, ":")
+		key := factFiles[file]
+		if name, ok := strings.CutPrefix(file, "/sys/class/dmi/id/"); ok {
+			key = "dmi_" + name
+		} else if name, ok := strings.CutPrefix(file, "/etc/ssh/ssh_host_"); ok {
+			key = "hostkey_" + strings.TrimSuffix(name, "_key.pub")
+		}
+		if key != "" && len(said[key]) < maxFactFile {
+			said[key] += line + "\n"
+		}
+	}
+	delete(said, "files")
+	if said["os_release"] == "" && said["lib_release"] != "" {
+		said["os_release"] = said["lib_release"]
+	}
+	if p := strings.Fields(said["uname"]); len(p) >= 4 {
+		said["system"], said["nodename"], said["release"], said["machine"] = p[0], p[1], p[2], p[3]
+	}
+	for _, p := range numberedID.FindAllStringSubmatch(said["id"], -1) {
+		said[p[1]] = p[2]
+	}
+	for key, real := range map[string]string{"euid": "uid", "egid": "gid"} {
+		if said[key] == "" {
+			said[key] = said[real]
+		}
+	}
+}
+
+// maxFactFile bounds a file's content, in bytes.
+const maxFactFile = 256 << 10
+
+// numberedID finds the numbers in the output of id(1); groups have none of these names.
+var numberedID = regexp.MustCompile(`(?:^| )(e?[ug]id)=([0-9]+)`)

@@ -148,6 +148,7 @@ func GatherFacts(ctx context.Context, t *engine.Task, subset []string) (*value.D
 		return nil, engine.Blamef(engine.FarmFault, "gather facts of %q: %s", t.Host, r.failure("").Msg)
 	}
 	f := facts{r: r, d: value.NewDict()}
+	f.unpack()
 	if want["min"] {
 		f.platform()
 		f.distribution()

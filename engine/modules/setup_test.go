@@ -152,3 +152,21 @@ func TestProcessorFacts(t *testing.T) {
 		}
 	}
 }
+
+func TestFactsAreFoundInFilesAndID(t *testing.T) {
+	f := facts{r: reply{said: map[string]string{
+		"uname": "Linux vm.example 6.1.0-1 aarch64",
+		"id":    "uid=1000(a b) gid=1000(c) euid=0(root) groups=1000(c),27(uid=5)",
+		"files": "/usr/lib/os-release:ID=debian\n/proc/1/comm:systemd\n/sys/class/dmi/id/sys_vendor:A: B\n/etc/ssh/ssh_host_rsa_key.pub:ssh-rsa AAAA x\n/etc/other:y\n",
+	}}, d: value.NewDict()}
+	f.unpack()
+	for key, want := range map[string]string{
+		"system": "Linux", "nodename": "vm.example", "release": "6.1.0-1", "machine": "aarch64",
+		"uid": "1000", "euid": "0", "gid": "1000", "egid": "1000",
+		"os_release": "ID=debian", "init": "systemd", "dmi_sys_vendor": "A: B", "hostkey_rsa": "ssh-rsa AAAA x",
+	} {
+		if got := f.get(key); got != want {
+			t.Errorf("%s is %q, want %q", key, got, want)
+		}
+	}
+}
