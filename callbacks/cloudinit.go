@@ -34,11 +34,13 @@ type setupCloudinitISO struct {
 	KeysPath string `yaml:"keys_path"`
 	// Hostname is the guest's; default metadata.hostname.
 	Hostname string `yaml:"hostname"`
-	// Packages are installed, Runcmd are run at the end of the first boot.
+	// Packages are installed in the first boot.
 	Packages []string `yaml:"packages"`
-	Runcmd   []any    `yaml:"runcmd"`
+	// Runcmd are commands, as text or lists of words, for the end of the first boot.
+	Runcmd []any `yaml:"runcmd"`
 	// UserData is laid over the user-data that farm makes: mappings merge, lists replace.
 	UserData *value.Dict `yaml:"user_data"`
+	// MetaData is laid over the meta-data that farm makes, likewise.
 	MetaData *value.Dict `yaml:"meta_data"`
 	// NetworkConfig is the network-config, of version 1 or 2; default none: DHCP.
 	NetworkConfig *value.Dict `yaml:"network_config"`
@@ -60,7 +62,8 @@ type login struct {
 // the key of the work is wanted.
 func loginOf(im *engine.Image, keys string) (l login, err error) {
 	auth := im.VM.Def.Metadata.Auth
-	l = login{hostname: im.VM.Def.Metadata.Hostname, user: auth.User}
+	// names of platforms have underscores, names of hosts must not (RFC 1123)
+	l = login{hostname: strings.ReplaceAll(im.VM.Def.Metadata.Hostname, "_", "-"), user: auth.User}
 	if l.user == "root" {
 		l.user = ""
 	}

@@ -25,8 +25,9 @@ type fetch struct {
 	Dest string `yaml:"dest"`
 	// Mirrors are further addresses of the same file, tried in order.
 	Mirrors []string `yaml:"mirrors"`
-	// SHA256 and SHA512 are the file's digest, in hex.
+	// SHA256 is the file's digest, in hex.
 	SHA256 string `yaml:"sha256"`
+	// SHA512 is the file's digest, in hex.
 	SHA512 string `yaml:"sha512"`
 	// Checksum is "sha256:HEX", "sha512:HEX", or the address of a published list that
 	// has the file's name (coreutils' and BSD's forms, also signed inline).

@@ -49,8 +49,9 @@ type aptModule struct {
 	FailOnAutoremove bool `yaml:"fail_on_autoremove"`
 	// Leave out what is not installed yet.
 	OnlyUpgrade bool `yaml:"only_upgrade"`
-	// Remove downloaded packages afterwards: all, or those that cannot be fetched any more.
-	Clean     bool `yaml:"clean"`
+	// Remove all downloaded packages afterwards.
+	Clean bool `yaml:"clean"`
+	// Remove downloaded packages afterwards that cannot be fetched any more.
 	Autoclean bool `yaml:"autoclean"`
 	// Accepted; apt-get is what is used always.
 	ForceAptGet bool `yaml:"force_apt_get"`

@@ -11,15 +11,15 @@ import (
 
 // Command runs a program without a shell: no pipes, no globs; $VAR and a leading ~ are replaced.
 type Command struct {
-	Cmd      string  `yaml:"cmd"`               // the command line, quoted as for a shell
-	Argv     []any   `yaml:"argv"`              // or its words
-	Chdir    string  `yaml:"chdir"`             // folder to run in
-	Creates  string  `yaml:"creates"`           // glob; do nothing if something is there
-	Removes  string  `yaml:"removes"`           // glob; do nothing if nothing is there
-	Stdin    *string `yaml:"stdin"`             // text for its standard input
-	StdinNL  bool    `yaml:"stdin_add_newline"` // with a newline after it (the default)
-	Strip    bool    `yaml:"strip_empty_ends"`  // take newlines off the ends of the output (the default)
-	Expand   bool    `yaml:"expand_argument_vars"`
+	Cmd      string  `yaml:"cmd"`                  // the command line, quoted as for a shell
+	Argv     []any   `yaml:"argv"`                 // or its words
+	Chdir    string  `yaml:"chdir"`                // folder to run in
+	Creates  string  `yaml:"creates"`              // glob; do nothing if something is there
+	Removes  string  `yaml:"removes"`              // glob; do nothing if nothing is there
+	Stdin    *string `yaml:"stdin"`                // text for its standard input
+	StdinNL  bool    `yaml:"stdin_add_newline"`    // with a newline after it (the default)
+	Strip    bool    `yaml:"strip_empty_ends"`     // take newlines off the ends of the output (the default)
+	Expand   bool    `yaml:"expand_argument_vars"` // replace $NAME in the words by the environment's (the default)
 	freeForm string
 }
 

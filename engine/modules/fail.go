@@ -8,7 +8,7 @@ import (
 
 // Fail fails with a message.
 type Fail struct {
-	Msg string `yaml:"msg"`
+	Msg string `yaml:"msg"` // what to say
 }
 
 func newFail() engine.Module { return &Fail{Msg: "Failed as requested from task"} }

@@ -26,12 +26,12 @@ type GetURL struct {
 	Timeout   int               `yaml:"timeout"`               // seconds to connect, and without a byte
 	Headers   map[string]string `yaml:"headers"`               // of the request
 	Username  string            `yaml:"url_username|username"` // for HTTP basic authentication
-	Password  string            `yaml:"url_password|password"`
-	BasicAuth bool              `yaml:"force_basic_auth"` // accepted
-	Agent     string            `yaml:"http_agent"`       // User-Agent
-	Certs     bool              `yaml:"validate_certs"`   // true; false trusts any server
-	UseProxy  bool              `yaml:"use_proxy"`        // accepted: the guest's environment decides
-	TmpDest   string            `yaml:"tmp_dest"`         // accepted: the new file is made beside the old one
+	Password  string            `yaml:"url_password|password"` // for HTTP basic authentication
+	BasicAuth bool              `yaml:"force_basic_auth"`      // accepted
+	Agent     string            `yaml:"http_agent"`            // User-Agent
+	Certs     bool              `yaml:"validate_certs"`        // true; false trusts any server
+	UseProxy  bool              `yaml:"use_proxy"`             // accepted: the guest's environment decides
+	TmpDest   string            `yaml:"tmp_dest"`              // accepted: the new file is made beside the old one
 }
 
 func newGetURL() engine.Module {

@@ -33,7 +33,8 @@ type gitModule struct {
 	// Only the history of the branch.
 	SingleBranch bool `yaml:"single_branch"`
 	// Take the key of an unknown SSH server.
-	AcceptHostkey    bool `yaml:"accept_hostkey"`
+	AcceptHostkey bool `yaml:"accept_hostkey"`
+	// Take the key of an unknown SSH server, but not another key of a known one.
 	AcceptNewHostkey bool `yaml:"accept_newhostkey"`
 	// Private key file on the host.
 	KeyFile string `yaml:"key_file"`

@@ -13,7 +13,8 @@ import (
 // passed on to that manager's module.
 type packageModule struct {
 	// apt, dnf, apk, pacman, zypper; default what is found.
-	Use  string      `yaml:"use"`
+	Use string `yaml:"use"`
+	// Arguments of that manager's module.
 	Rest *value.Dict `yaml:",rest"`
 }
 

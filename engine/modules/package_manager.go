@@ -27,8 +27,9 @@ type managerModule struct {
 	Autoremove bool `yaml:"autoremove"`
 	// Further options of the manager.
 	ExtraArgs string `yaml:"extra_args"`
-	// Repositories to use besides, and not to use (dnf).
-	EnableRepo  []string `yaml:"enablerepo"`
+	// Repositories to use besides (dnf).
+	EnableRepo []string `yaml:"enablerepo"`
+	// Repositories not to use (dnf).
 	DisableRepo []string `yaml:"disablerepo"`
 	// Do not check signatures (dnf, zypper).
 	DisableGPGCheck bool `yaml:"disable_gpg_check"`

@@ -17,8 +17,9 @@ type rebootModule struct {
 	RebootTimeout int64 `yaml:"reboot_timeout|reboot_timeout_sec"`
 	// Seconds for one try to connect.
 	ConnectTimeout int64 `yaml:"connect_timeout|connect_timeout_sec"`
-	// Seconds to wait before rebooting, and after the host has answered.
-	PreDelay  int64 `yaml:"pre_reboot_delay|pre_reboot_delay_sec"`
+	// Seconds to wait before rebooting.
+	PreDelay int64 `yaml:"pre_reboot_delay|pre_reboot_delay_sec"`
+	// Seconds to wait after the host has answered.
 	PostDelay int64 `yaml:"post_reboot_delay|post_reboot_delay_sec"`
 	// Command that must succeed after the reboot.
 	TestCommand string `yaml:"test_command"`

@@ -22,6 +22,7 @@ type serviceModule struct {
 	Masked *bool `yaml:"masked"`
 	// Have systemd read its units again first.
 	DaemonReload bool `yaml:"daemon_reload|daemon-reload"`
+	// Have systemd start itself anew first.
 	DaemonReexec bool `yaml:"daemon_reexec|daemon-reexec"`
 	// system, user or global (systemd).
 	Scope string `yaml:"scope"`
@@ -32,9 +33,11 @@ type serviceModule struct {
 	// Runlevel (OpenRC).
 	Runlevel string `yaml:"runlevel"`
 	// Accepted for compatibility.
-	Use     string `yaml:"use"`
+	Use string `yaml:"use"`
+	// Accepted for compatibility.
 	Pattern string `yaml:"pattern"`
-	Args    string `yaml:"arguments|args"`
+	// Accepted for compatibility.
+	Args string `yaml:"arguments|args"`
 
 	systemd bool
 	root    string // before the paths of the service managers; "" but for tests

@@ -20,7 +20,7 @@ import (
 // URI makes an HTTP request from the host: farm speaks HTTP itself, over the host's
 // connection, so the host needs no program for it.
 type URI struct {
-	URL           string            `yaml:"url,required"`
+	URL           string            `yaml:"url,required"`          // http or https
 	Method        string            `yaml:"method"`                // GET by default
 	Body          any               `yaml:"body"`                  // text; a mapping or list with body_format
 	BodyFormat    string            `yaml:"body_format"`           // raw (the default), json, form-urlencoded
@@ -33,7 +33,7 @@ type URI struct {
 	Follow        string            `yaml:"follow_redirects"`      // safe (the default), all, none, or a boolean
 	Timeout       int               `yaml:"timeout"`               // seconds
 	Username      string            `yaml:"url_username|user"`     // for HTTP basic authentication
-	Password      string            `yaml:"url_password|password"` //
+	Password      string            `yaml:"url_password|password"` // for HTTP basic authentication
 	BasicAuth     bool              `yaml:"force_basic_auth"`      // accepted: it is sent at once
 	Certs         bool              `yaml:"validate_certs"`        // true; false is not supported
 	Agent         string            `yaml:"http_agent"`            // User-Agent

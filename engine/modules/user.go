@@ -46,11 +46,15 @@ type userModule struct {
 	// With absent: even when the user is logged in.
 	Force bool `yaml:"force"`
 	// Make a pair of SSH keys.
-	GenerateSSHKey bool   `yaml:"generate_ssh_key"`
-	SSHKeyType     string `yaml:"ssh_key_type"`
-	SSHKeyFile     string `yaml:"ssh_key_file"`
-	SSHKeyBits     int    `yaml:"ssh_key_bits"`
-	SSHKeyComment  string `yaml:"ssh_key_comment"`
+	GenerateSSHKey bool `yaml:"generate_ssh_key"`
+	// Type of that pair, as ssh-keygen names it.
+	SSHKeyType string `yaml:"ssh_key_type"`
+	// File of the private half, in the home folder unless absolute.
+	SSHKeyFile string `yaml:"ssh_key_file"`
+	// Size of the keys; 0 = ssh-keygen's own.
+	SSHKeyBits int `yaml:"ssh_key_bits"`
+	// Comment of the public half.
+	SSHKeyComment string `yaml:"ssh_key_comment"`
 }
 
 const userScript = `IFS= read -r password || password=

@@ -15,19 +15,23 @@ import (
 
 // waitForModule waits for a port or a file, or only for a time.
 type waitForModule struct {
-	// Host and port, as seen from the host the task runs on.
+	// Host of the port, as seen from the host the task runs on.
 	Host string `yaml:"host"`
-	Port int    `yaml:"port"`
+	// Port that must be open, or with state stopped closed.
+	Port int `yaml:"port"`
 	// File on the host.
 	Path string `yaml:"path"`
 	// Regular expression that the file, or what the port sends, must match.
 	SearchRegex string `yaml:"search_regex"`
 	// started, present: it is there; stopped, absent: it is not.
 	State string `yaml:"state"`
-	// Seconds: at most; before the first look; between looks; for one connection.
-	Timeout        int64 `yaml:"timeout"`
-	Delay          int64 `yaml:"delay"`
-	Sleep          int64 `yaml:"sleep"`
+	// Seconds to wait at most.
+	Timeout int64 `yaml:"timeout"`
+	// Seconds before the first look.
+	Delay int64 `yaml:"delay"`
+	// Seconds between looks.
+	Sleep int64 `yaml:"sleep"`
+	// Seconds for one connection.
 	ConnectTimeout int64 `yaml:"connect_timeout"`
 	// What to say when the time is over.
 	Msg string `yaml:"msg"`
