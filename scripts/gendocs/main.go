@@ -1,0 +1,45 @@
+// Command gendocs writes the pages of docs/reference that come from the code: modules,
+// callbacks and the catalogue. It is run in the module's root (`make docs`).
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// folder is where the pages go, below the module's root.
+const folder = "docs/reference"
+
+func main() {
+	if err := write("."); err != nil {
+		fmt.Fprintln(os.Stderr, "gendocs:", err)
+		os.Exit(1)
+	}
+}
+
+func write(root string) error {
+	all, err := pages(root)
+	if err != nil {
+		return err
+	}
+	for name, text := range all {
+		if err := os.WriteFile(filepath.Join(root, folder, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pages makes the pages by file name, from the module at root.
+func pages(root string) (map[string]string, error) {
+	modules, err := modulesPage(root)
+	if err != nil {
+		return nil, err
+	}
+	callbacks, err := callbacksPage(root)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"modules.md": modules, "callbacks.md": callbacks, "catalog.md": catalogPage()}, nil
+}
