@@ -127,7 +127,7 @@ func ParseAllowed(list []string) (map[string]bool, error) {
 			known = known || n == name
 		}
 		if !known {
-			return nil, fmt.Errorf("unknown phase %q in allowed_phases%s", name, hint(name))
+			return nil, fmt.Errorf("unknown phase %q%s", name, hint(name))
 		}
 		allowed[name] = true
 	}

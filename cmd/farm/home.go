@@ -60,6 +60,9 @@ func (a *app) guestKey(path string) (string, error) {
 		}
 		path = filepath.Join(home, rest)
 	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return path, err
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", err
 	}
@@ -68,6 +71,7 @@ func (a *app) guestKey(path string) (string, error) {
 		return "", err
 	}
 	defer unlock()
+	// Another process may have made it while this one waited.
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return path, err
 	}
@@ -87,6 +91,7 @@ func lockFile(path string) (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
+// makeKey writes a pair of keys; the private half appears last, and whole.
 func makeKey(path string) error {
 	pub, priv, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -104,5 +109,8 @@ func makeKey(path string) error {
 	if err := os.WriteFile(path+".pub", []byte(public), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(path, pem.EncodeToMemory(block), 0o600)
+	if err := os.WriteFile(path+".new", pem.EncodeToMemory(block), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }

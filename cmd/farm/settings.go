@@ -17,6 +17,19 @@ import (
 
 // settingsOf evaluates the variables that steer a VM's run.
 func settingsOf(inv *inventory.Inventory, vm inventory.VM) (runner.Settings, error) {
+	s, err := limitsOf(inv, vm)
+	if err != nil {
+		return s, err
+	}
+	if s.Template, err = domainTemplate(inv, vm); err != nil {
+		return s, err
+	}
+	s.CacheVars = cacheVars(inv, vm)
+	return s, nil
+}
+
+// limitsOf is settingsOf without what costs time; errors are the user's fault.
+func limitsOf(inv *inventory.Inventory, vm inventory.VM) (runner.Settings, error) {
 	get := getter{inv, vm, nil}
 	s := runner.Settings{
 		User:     loginUser(&get),
@@ -31,16 +44,10 @@ func settingsOf(inv *inventory.Inventory, vm inventory.VM) (runner.Settings, err
 	}
 	var err error
 	if s.Allowed, err = allowedPhases(allowed); err != nil {
-		return s, err
+		return s, engine.Blame(engine.UserFault, err)
 	}
-	if s.Timeout, err = timeouts(timeout); err != nil {
-		return s, err
-	}
-	if s.Template, err = domainTemplate(inv, vm); err != nil {
-		return s, err
-	}
-	s.CacheVars = cacheVars(inv, vm)
-	return s, nil
+	s.Timeout, err = timeouts(timeout)
+	return s, engine.Blame(engine.UserFault, err)
 }
 
 // loginUser is the user that farm logs into a VM as.
@@ -85,7 +92,11 @@ func allowedPhases(v any) (map[string]bool, error) {
 	for i, item := range list {
 		names[i] = value.Text(item)
 	}
-	return phases.ParseAllowed(names)
+	allowed, err := phases.ParseAllowed(names)
+	if err != nil {
+		return nil, fmt.Errorf("allowed_phases: %w", err)
+	}
+	return allowed, nil
 }
 
 // timeouts reads phase_timeout: a time for every phase, or a mapping from phases to times.

@@ -153,12 +153,16 @@ func (a *app) definitionRunner(inv *inventory.Inventory) inventory.DefinitionRun
 	return task.Definitions(a.taskOptions(inv), nil)
 }
 
-// validateTasks checks the phase files of VMs without running anything.
+// validateTasks checks the phase files and settings of VMs without running anything.
 func (a *app) validateTasks(inv *inventory.Inventory, vms []inventory.VM) error {
 	r := task.New(a.taskOptions(inv))
 	seen := map[string]bool{}
 	var errs []error
 	for _, vm := range vms {
+		if _, err := limitsOf(inv, vm); err != nil && !seen[err.Error()] {
+			seen[err.Error()] = true
+			errs = append(errs, err)
+		}
 		if _, err := findTemplate(inv, vm); err != nil {
 			errs = append(errs, err)
 		}
