@@ -111,8 +111,9 @@ type Machine interface {
 
 // Snapshotter is a machine whose disks can be frozen while it runs: each writable disk
 // goes on in a file of next that is there already and stands on it, and its old file is
-// written no more. All disks or none. next is in the order of MachineSpec.Disks.
+// written no more. All disks or none. now are the disks as they are, found by their
+// paths; next are those to be, in the same order.
 // With quiesce the guest's agent freezes the filesystems meanwhile, if it answers.
 type Snapshotter interface {
-	Snapshot(ctx context.Context, next []MachineDisk, quiesce bool) error
+	Snapshot(ctx context.Context, now, next []MachineDisk, quiesce bool) error
 }

@@ -31,7 +31,7 @@ func (p create) Run(ctx context.Context, r *engine.Run) error {
 	if err != nil {
 		return fmt.Errorf("layer %q: %w", state.Name, err)
 	}
-	if err := snap.Snapshot(ctx, next, true); err != nil {
+	if err := snap.Snapshot(ctx, frozen, next, true); err != nil {
 		return fmt.Errorf("layer %q: %w", state.Name, err)
 	}
 	r.Disks = next

@@ -17,8 +17,8 @@ var _ engine.Snapshotter = (*Machine)(nil)
 // engine.Snapshotter. It is libvirt's external disk snapshot without metadata: libvirt
 // is not asked to remember or revert it.
 // https://libvirt.org/formatsnapshot.html
-func (m *Machine) Snapshot(ctx context.Context, next []engine.MachineDisk, quiesce bool) error {
-	text, err := m.snapshotXML(ctx, next)
+func (m *Machine) Snapshot(ctx context.Context, now, next []engine.MachineDisk, quiesce bool) error {
+	text, err := m.snapshotXML(ctx, now, next)
 	if err != nil {
 		return fmt.Errorf("freeze the disks of %q on %q: %w", m.Name(), m.host.Name(), err)
 	}
@@ -41,9 +41,7 @@ func (m *Machine) Snapshot(ctx context.Context, next []engine.MachineDisk, quies
 	return create(flags)
 }
 
-// snapshotXML names the next file of every writable disk, by the targets that the
-// disks have in the running domain, which are in the order of the definition.
-func (m *Machine) snapshotXML(ctx context.Context, next []engine.MachineDisk) (string, error) {
+func (m *Machine) snapshotXML(ctx context.Context, now, next []engine.MachineDisk) (string, error) {
 	var text string
 	dom := m.dom()
 	err := m.host.link.call(ctx, m.op("describe", queryBudget, true), func(r *rpc.Libvirt) (err error) {
@@ -57,21 +55,48 @@ func (m *Machine) snapshotXML(ctx context.Context, next []engine.MachineDisk) (s
 	if err := d.Unmarshal(text); err != nil {
 		return "", err
 	}
-	if d.Devices == nil || len(d.Devices.Disks) != len(next) {
-		return "", fmt.Errorf("the domain has other disks than its definition")
+	return describeSnapshot(&d, now, next)
+}
+
+// describeSnapshot names the next file of every writable disk by the disk's target. Disks
+// are told by their files: libvirt lists them bus by bus, whatever the definition's order.
+func describeSnapshot(d *libvirtxml.Domain, now, next []engine.MachineDisk) (string, error) {
+	to := map[string]string{}
+	for i, disk := range now {
+		if !disk.ReadOnly {
+			to[disk.Path] = next[i].Path
+		}
 	}
 	snap := libvirtxml.DomainSnapshot{Disks: &libvirtxml.DomainSnapshotDisks{}}
-	for i, disk := range d.Devices.Disks {
+	for _, disk := range disksOf(d) {
 		if disk.Target == nil {
-			return "", fmt.Errorf("disk %d has no target", i)
+			return "", fmt.Errorf("a disk has no target")
 		}
 		s := libvirtxml.DomainSnapshotDisk{Name: disk.Target.Dev, Snapshot: "no"}
-		if !next[i].ReadOnly {
+		if file := sourceFile(disk); to[file] != "" {
 			s.Snapshot = "external"
 			s.Driver = &libvirtxml.DomainDiskDriver{Type: "qcow2"}
-			s.Source = &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{File: next[i].Path}}
+			s.Source = &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{File: to[file]}}
+			delete(to, file)
 		}
 		snap.Disks.Disks = append(snap.Disks.Disks, s)
 	}
+	for file := range to {
+		return "", fmt.Errorf("libvirt knows no disk %q; those on the bus nvme cannot be frozen", file)
+	}
 	return snap.Marshal()
+}
+
+func disksOf(d *libvirtxml.Domain) []libvirtxml.DomainDisk {
+	if d.Devices == nil {
+		return nil
+	}
+	return d.Devices.Disks
+}
+
+func sourceFile(d libvirtxml.DomainDisk) string {
+	if d.Source == nil || d.Source.File == nil {
+		return ""
+	}
+	return d.Source.File.File
 }

@@ -26,6 +26,8 @@ type world struct {
 	fail   map[string]error // "vm phase" or "vm freeze", ...
 	made   []MachineRecord
 	state  map[string]string // of machines, by the journal
+	// machines are those that earlier runs left on the host.
+	machines []engine.Machine
 }
 
 func newWorld() *world {
@@ -113,7 +115,7 @@ func (h fakeHost) Conn() engine.Conn { return fakeConn{h.w, ""} }
 func (h fakeHost) Define(_ context.Context, s engine.MachineSpec) (engine.Machine, error) {
 	return &fakeMachine{w: h.w, vm: s.VM.ID, name: s.Name, owner: s.Owner}, nil
 }
-func (h fakeHost) Machines(context.Context) ([]engine.Machine, error) { return nil, nil }
+func (h fakeHost) Machines(context.Context) ([]engine.Machine, error) { return h.w.machines, nil }
 
 type fakeMachine struct {
 	w        *world
@@ -136,7 +138,7 @@ func (m *fakeMachine) SetOwner(_ context.Context, o engine.Owner) error {
 	return nil
 }
 func (m *fakeMachine) Remove(context.Context) error { return m.w.note(m.vm, "remove") }
-func (m *fakeMachine) Snapshot(context.Context, []engine.MachineDisk, bool) error {
+func (m *fakeMachine) Snapshot(_ context.Context, _, _ []engine.MachineDisk, _ bool) error {
 	return m.w.note(m.vm, "freeze")
 }
 
@@ -362,5 +364,28 @@ func TestMaskHidesSecretsEverywhere(t *testing.T) {
 	m.Add("hunter22", "hunter2", "abc")
 	if got := m.Text("su: hunter22 hunter2 abc"); got != "su: ******** ******** abc" {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestRunTakesUpItsOwnersMachineAndNoOther(t *testing.T) {
+	w := newWorld()
+	kept := func(name, user string) engine.Machine {
+		return &fakeMachine{w: w, vm: "a", name: name, owner: engine.Owner{VM: "a", User: user, Keep: true, Dir: "/farm/machines/" + name}}
+	}
+	w.machines = []engine.Machine{kept("mine", "me@here"), kept("other", "you@there")}
+	got := w.run(t, func(c *Config) {
+		c.User = "me@here"
+		c.Settings = func(inventory.VM) (Settings, error) {
+			return Settings{Cache: true, Allowed: map[string]bool{"main": true, "shutdown": true}}, nil
+		}
+	}, "a")["a"]
+	if got.Status != engine.OK {
+		t.Errorf("ended %s: %s", got.Status, got.Why)
+	}
+	if want := "base, main, shutdown, remove"; w.trace("a") != want {
+		t.Errorf("got %s, want %s", w.trace("a"), want)
+	}
+	if len(w.made) != 0 {
+		t.Errorf("another machine was announced: %+v", w.made)
 	}
 }

@@ -95,6 +95,9 @@ func (v *vmRun) prepare(ctx context.Context, host string) (err error) {
 		if v.Base, err = v.Layers.Base(ctx, p); err != nil {
 			return err
 		}
+		if v.attaching() {
+			return v.attach(ctx)
+		}
 		if err := v.Journal.Intend(v.record(p.KeyPath)); err != nil {
 			return err
 		}
@@ -122,13 +125,7 @@ func (v *vmRun) scale() {
 
 // plan asks which cached states are valid and lists the steps.
 func (v *vmRun) plan(ctx context.Context) ([]engine.Step, error) {
-	q := PlanQuery{Allowed: v.Allowed, Timeout: v.settings.Timeout}
-	if v.Allowed != nil && !v.Allowed["startup"] {
-		q.Attach = true
-		if err := v.attach(ctx); err != nil {
-			return nil, err
-		}
-	}
+	q := PlanQuery{Allowed: v.Allowed, Timeout: v.settings.Timeout, Attach: v.attaching()}
 	var err error
 	if v.States, err = v.states(v.Run.VM, v.Base, v.settings); err != nil {
 		return nil, err
@@ -150,6 +147,9 @@ func (v *vmRun) valid(ctx context.Context, name string) bool {
 	return err == nil
 }
 
+// attaching reports whether the plan works with a machine that runs already.
+func (v *vmRun) attaching() bool { return v.Allowed != nil && !v.Allowed["startup"] }
+
 // attach finds the machine of this VM that an earlier run left running.
 func (v *vmRun) attach(ctx context.Context) error {
 	all, err := v.Run.Host.Machines(ctx)
@@ -157,7 +157,7 @@ func (v *vmRun) attach(ctx context.Context) error {
 		return err
 	}
 	for i := len(all) - 1; i >= 0; i-- {
-		if o := all[i].Owner(); o.VM == v.Run.VM.ID && o.Keep {
+		if o := all[i].Owner(); o.VM == v.Run.VM.ID && o.User == v.User && o.Keep {
 			v.Machine, v.Name, v.HostDir, v.Owner = all[i], all[i].Name(), o.Dir, o
 			return nil
 		}
@@ -322,7 +322,7 @@ func (v *vmRun) saveConsole(ctx context.Context) {
 		Argv: []string{"tail", "-c", fmt.Sprint(consoleLimit), "--", v.Machine.ConsoleLog()}, Keep: consoleLimit,
 	})
 	if err == nil {
-		err = os.WriteFile(filepath.Join(v.Dir, "console.log"), []byte(engine.Printable(string(out.Stdout))), 0o644)
+		err = os.WriteFile(filepath.Join(v.Dir, "console.log"), []byte(v.Bus.mask.Text(engine.Printable(string(out.Stdout)))), 0o644)
 	}
 	if err != nil {
 		v.warn("save the console's log: %v", err)
