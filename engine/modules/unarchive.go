@@ -96,6 +96,22 @@ list=$(cd "$new" && find . ! -name . ! -name '*
 *') || exit
 [ -z "$files" ] || say files "$list"
 want=$mode
+# Where nothing is in the way whole folders move, at one program a folder, not several a file.
+clear=1
+[ -z "$check$mode$owner$group" ] || clear=
+for a in "$new"/* "$new"/.[!.]* "$new"/..?*; do
+	if [ -e "$a" ] || [ -L "$a" ]; then
+		b=$dest/${a##*/}
+		if [ -e "$b" ] || [ -L "$b" ]; then clear=; fi
+	fi
+done
+if [ -n "$clear" ] && [ -n "$list" ]; then
+	changed=1
+	for a in "$new"/* "$new"/.[!.]* "$new"/..?*; do
+		if [ -e "$a" ] || [ -L "$a" ]; then mv -- "$a" "$dest/" || exit; fi
+	done
+	list=
+fi
 while IFS= read -r f; do
 	[ -n "$f" ] || continue
 	f=${f#./}
