@@ -1,0 +1,145 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"farm/inventory"
+	"farm/inventory/value"
+)
+
+// loadOne loads an inventory of one VM, with the lines of vars as its variables.
+func loadOne(t *testing.T, vars ...string) (*inventory.Inventory, inventory.VM) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "inventory.yaml")
+	text := "all:\n  hosts: {localhost: {config: {permutations: {platforms: [debian_12], targets: [amd64]}}}}\n  vars:\n    of_all: x\n"
+	for _, line := range vars {
+		text += "    " + line + "\n"
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inv, err := inventory.Load(path, inventory.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	vms, err := inv.Expand(t.Context(), inventory.ExpandOptions{})
+	if err != nil || len(vms) != 1 {
+		t.Fatal(vms, err)
+	}
+	return inv, vms[0]
+}
+
+func TestAllowedPhasesTakesPhases(t *testing.T) {
+	for name, c := range map[string]struct {
+		in   any
+		want string // of the error; "" = it is right
+		all  bool
+	}{
+		"none given":      {nil, "", true},
+		"two":             {[]any{"main", "create init"}, "", false},
+		"empty":           {[]any{}, "", false},
+		"text":            {"main", "allowed_phases is text, not a list of phases", false},
+		"a mapping":       {value.NewDict("main", true), "allowed_phases is a mapping, not a list", false},
+		"a mistyped word": {[]any{"mian"}, `allowed_phases: unknown phase "mian" (did you mean "main"?)`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := allowedPhases(c.in)
+			if c.want != "" {
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Fatalf("got %v, want %q", err, c.want)
+				}
+				return
+			}
+			if err != nil || (got == nil) != c.all {
+				t.Fatalf("got %v, %v", got, err)
+			}
+			if list, _ := c.in.([]any); len(got) != len(list) {
+				t.Errorf("got %v for %v", got, list)
+			}
+		})
+	}
+}
+
+func TestTimeoutsTakesOneTimeOrOnePerPhase(t *testing.T) {
+	for name, c := range map[string]struct {
+		in         any
+		main, init time.Duration
+		want       string // of the error
+	}{
+		"text":             {in: "30m", main: 30 * time.Minute, init: 30 * time.Minute},
+		"seconds":          {in: int64(90), main: 90 * time.Second, init: 90 * time.Second},
+		"by phase":         {in: value.NewDict("main", "1h"), main: time.Hour},
+		"no time":          {in: "soon", want: "phase_timeout is text, not a time"},
+		"a list":           {in: []any{"1h"}, want: "phase_timeout is a list, not a time"},
+		"no time by phase": {in: value.NewDict("main", "soon"), want: `phase_timeout of "main"`},
+		"no phase":         {in: value.NewDict("mian", "1h"), want: `phase_timeout: unknown phase "mian" (did you mean "main"?)`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			of, err := timeouts(c.in)
+			if c.want != "" {
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Fatalf("got %v, want %q", err, c.want)
+				}
+				return
+			}
+			if err != nil || of("main") != c.main || of("init") != c.init {
+				t.Errorf("got %v and %v, %v", of("main"), of("init"), err)
+			}
+		})
+	}
+	if of, err := timeouts(nil); of != nil || err != nil {
+		t.Errorf("none given: %v", err)
+	}
+}
+
+func digests(t *testing.T, vars ...string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, in := range cacheVars(loadOne(t, vars...)) {
+		all[in.Name] = in.Digest
+	}
+	return all
+}
+
+func TestCacheVarsChangeWithVariables(t *testing.T) {
+	before := digests(t, "flags: -O1", `made: "{{ flags }}"`)
+	after := digests(t, "flags: -O2", `made: "{{ flags }}"`)
+	if before["variable flags"] == "" || before["variable flags"] == after["variable flags"] {
+		t.Errorf("flags: %q before, %q after", before["variable flags"], after["variable flags"])
+	}
+	for _, same := range []string{"variable of_all", "variable made"} {
+		if before[same] == "" || before[same] != after[same] {
+			t.Errorf("%s: %q before, %q after", same, before[same], after[same])
+		}
+	}
+}
+
+func TestCacheVarsLeaveOutWhatSteersARun(t *testing.T) {
+	have := digests(t, "allowed_phases: [main]", "phase_timeout: 1h", "project_id: p", "project_revision: 3",
+		"snapshot_type: external", "ansible_user: me", "retry_count: 3", "kept: 1")
+	if have["variable kept"] == "" {
+		t.Error("an ordinary variable is left out")
+	}
+	for name := range have {
+		bare := strings.TrimPrefix(name, "variable ")
+		if steering[bare] || strings.HasPrefix(bare, "ansible_") {
+			t.Errorf("%s is part of the key", name)
+		}
+	}
+}
+
+func TestCacheVarsKeepNoSecret(t *testing.T) {
+	inv, vm := loadOne(t, "api_token: hunter2hunter2", "plain: visible")
+	for _, in := range cacheVars(inv, vm) {
+		switch {
+		case strings.Contains(in.Text, "hunter2"):
+			t.Errorf("%s: %s", in.Name, in.Text)
+		case in.Name == "variable plain" && !strings.Contains(in.Text, "visible"):
+			t.Errorf("%s: %q does not help `why`", in.Name, in.Text)
+		}
+	}
+}
