@@ -34,7 +34,7 @@ func (p *project) leaks() []string {
 			left = append(left, "domain "+strings.TrimSpace(name))
 		}
 	}
-	home, err := guestHome()
+	home, err := p.userHome()
 	if err != nil {
 		p.t.Fatal(err)
 	}

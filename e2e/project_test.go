@@ -32,6 +32,8 @@ type project struct {
 	home string // FARM_HOME
 	// elsewhere are home folders of users who are hypervisors.
 	elsewhere []string
+	// own is the home folder that farm runs with; "" = guestHome.
+	own string
 }
 
 // guestHome is the home folder that farm runs with: its cache of images is kept from test
@@ -165,7 +167,7 @@ func (p *project) command(ctx context.Context, args ...string) *exec.Cmd {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	home, err := guestHome()
+	home, err := p.userHome()
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -176,6 +178,25 @@ func (p *project) command(ctx context.Context, args ...string) *exec.Cmd {
 		cmd.Env = append(cmd.Env, "FARM_DEBIAN_MIRROR="+m)
 	}
 	return cmd
+}
+
+// userHome is the home folder that farm runs with.
+func (p *project) userHome() (string, error) {
+	if p.own != "" {
+		return p.own, nil
+	}
+	return guestHome()
+}
+
+// ownHome has farm run with a home folder of the test's own: nothing is in its caches and
+// what it puts there goes with the test.
+func (p *project) ownHome() string {
+	p.t.Helper()
+	p.own = filepath.Join(p.dir, "home")
+	if err := os.Mkdir(p.own, 0o755); err != nil {
+		p.t.Fatal(err)
+	}
+	return p.own
 }
 
 // start starts farm.
