@@ -13,27 +13,31 @@ import (
 //
 //	meta FILE       prints "MODE UID GID SIZE OWNER GROUP" of FILE itself, not of a link's target
 //	kind FILE       prints directory, file, link, other or absent, of FILE itself
+//	kindof FILE     the same, put into farm_k
 //	sum NAME FILE   prints the checksum of FILE; NAME is md5, sha1, sha256, ...
+//	sumof NAME FILE the same, put into farm_s
 //	attrs FILE      gives FILE the variables mode, owner, group, if they are set, unless check
 //	                is; sets changed=1 if that changes anything
 //	report FILE     says what FILE is now, for fileValues
 const fileFuncs = `meta() { stat -c '%a %u %g %s %U %G' -- "$1" 2>/dev/null || stat -f '%Mp%Lp %u %g %z %Su %Sg' -- "$1" 2>/dev/null; }
-kind() {
-	if [ -L "$1" ]; then echo link
-	elif [ -d "$1" ]; then echo directory
-	elif [ -f "$1" ]; then echo file
-	elif [ -e "$1" ]; then echo other
-	else echo absent; fi
+kindof() {
+	if [ -L "$1" ]; then farm_k=link
+	elif [ -d "$1" ]; then farm_k=directory
+	elif [ -f "$1" ]; then farm_k=file
+	elif [ -e "$1" ]; then farm_k=other
+	else farm_k=absent; fi
 }
-sum() {
+kind() { kindof "$1"; echo "$farm_k"; }
+sumof() {
 	farm_f=$2
 	if has "${1}sum"; then set -- $("${1}sum" <"$2")
 	elif has "$1"; then set -- $("$1" -q "$2")
 	elif has openssl; then set -- $(openssl dgst "-$1" <"$2" | sed 's/.*= *//')
 	else die "neither ${1}sum nor openssl is installed on this host"; fi
 	[ -n "$1" ] || die "cannot read $farm_f"
-	printf %s "$1"
+	farm_s=$1
 }
+sum() { sumof "$@"; printf %s "$farm_s"; }
 attrs() {
 	[ -n "$mode$owner$group" ] || return 0
 	farm_h=
@@ -76,7 +80,15 @@ attrs() {
 	if [ -n "$check" ]; then rm -rf -- "$farm_c"; fi
 	if [ "${farm_a%% *}" != "$1" ]; then changed=1; fi
 }
-report() { say meta "$(meta "$1")"; say state "$(kind "$1")"; say path "$1"; say changed "$changed"; }
+report() {
+	printf '\036meta='
+	meta "$1"
+	printf '\0'
+	kindof "$1"
+	say state "$farm_k"
+	say path "$1"
+	say changed "$changed"
+}
 `
 
 var (

@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"time"
 
 	"farm/engine"
@@ -41,7 +43,7 @@ func (p *putting) content(b []byte) {
 
 const putScript = fileFuncs + `
 changed=
-dest=$(untilde "$dest")
+case $dest in '~'*) dest=$(untilde "$dest") ;; esac
 case $dest in
 */)
 	if [ ! -d "$dest" ] && [ -n "$name" ]; then
@@ -72,16 +74,21 @@ if [ -n "$from" ]; then
 	from=$(untilde "$from")
 	[ -e "$from" ] || die "the source $from does not exist"
 	[ -f "$from" ] || die "the source $from is no file"
-	sum=$(sum sha1 "$from") || exit
+	sumof sha1 "$from"
+	sum=$farm_s
 	if [ "$mode" = preserve ]; then set -- $(meta "$from"); mode=00$1; fi
 fi
 say sum "$sum"
-is=$(kind "$dest")
+kindof "$dest"
+is=$farm_k
 case $is in
 other) die "$dest is neither a file nor a folder" ;;
 esac
 old=
-if [ -f "$dest" ]; then old=$(sum sha1 "$dest") || exit; fi
+if [ -f "$dest" ]; then
+	sumof sha1 "$dest"
+	old=$farm_s
+fi
 if [ $is != absent ] && [ -n "$keep" ]; then report "$dest"; exit 0; fi
 if [ "$old" != "$sum" ]; then
 	changed=1
@@ -91,14 +98,21 @@ if [ "$old" != "$sum" ]; then
 	tmp=$parent.$base.farm-$token
 	trap 'rm -f -- "$tmp"' EXIT
 	trap 'exit 1' HUP INT TERM
-	if [ -f "$dest" ]; then cp -p -- "$dest" "$tmp" || exit
+	bare= # the file is new, with the mode that new files have
+	if [ -f "$dest" ]; then
+		cp -p -- "$dest" "$tmp" || exit
+		[ -w "$tmp" ] || chmod u+w "$tmp"
+	elif [ -z "$mode$owner$group" ]; then bare=1
 	else (umask 077; : >"$tmp") || exit; fi
-	chmod u+w "$tmp"
 	if [ -n "$from" ]; then cat <"$from" >"$tmp" || exit
+	elif [ -n "$inline" ]; then content >"$tmp" || exit
 	else cat >"$tmp" || exit; fi
-	if [ "$(sum sha1 "$tmp")" != "$sum" ]; then die "$dest: the content did not arrive whole"; fi
+	if [ -z "$inline" ]; then
+		sumof sha1 "$tmp"
+		[ "$farm_s" = "$sum" ] || die "$dest: the content did not arrive whole"
+	fi
 	if [ -f "$dest" ]; then set -- $(meta "$(readlink -f -- "$dest" || echo "$dest")"); chmod "00$1" "$tmp"
-	else chmod =rw "$tmp"; fi
+	elif [ -z "$bare" ]; then chmod =rw "$tmp"; fi
 	attrs "$tmp"
 	if [ -n "$validate" ]; then
 		farm_v="'$(printf %s "$tmp" | sed "s/'/'\\\\''/g")'"
@@ -123,7 +137,7 @@ func (p putting) put(ctx context.Context, t *engine.Task) (engine.Result, error)
 	vars := map[string]string{
 		"dest": p.dest, "name": p.name, "sum": p.sum, "from": p.from, "mode": p.mode, "owner": p.owner, "group": p.group,
 		"validate": p.validate, "keep": flag(p.keep), "follow": flag(p.follow), "check": flag(t.Check), "token": token(),
-		"parents": p.parents, "send": "", "backup": "",
+		"parents": p.parents, "send": "", "inline": "", "backup": "",
 	}
 	if p.backup {
 		vars["backup"] = backupSuffix()
@@ -141,6 +155,9 @@ func (p putting) put(ctx context.Context, t *engine.Task) (engine.Result, error)
 	}
 	if !r.ok() {
 		return r.failure(fmt.Sprintf("write %q", p.dest)), nil
+	}
+	if m := strings.Fields(r.get("meta")); r.is("changed") && vars["inline"] != "" && len(m) >= 6 && m[3] != strconv.FormatInt(p.size, 10) {
+		return failed("write %q: the file has %s bytes, not %d", p.dest, m[3], p.size), nil
 	}
 	d := value.NewDict("dest", text(r.get("path")), "checksum", r.get("sum"))
 	if b := r.get("backup"); b != "" {
@@ -160,13 +177,14 @@ func (p putting) try(ctx context.Context, t *engine.Task, vars map[string]string
 		}
 		defer src.Close()
 		s.Stdin = src
-		if p.size <= smallFile { // a reader with a length goes along with the script
+		if p.size <= smallFile {
 			b, err := io.ReadAll(io.LimitReader(src, p.size+1))
 			if err != nil {
 				res := failed("%v", err)
 				return reply{}, &res, nil
 			}
-			s.Stdin = bytes.NewReader(b)
+			vars["inline"] = "1"
+			s.Text, s.Stdin = contentFunc(b)+putScript, nil
 		}
 	}
 	r, err := s.run(ctx, t)
@@ -183,4 +201,22 @@ func token() string {
 // backupSuffix is what a backup's name ends with, as Ansible has it but for the process id.
 func backupSuffix() string {
 	return "." + token()[:6] + time.Now().Format(".2006-01-02@15:04:05") + "~"
+}
+
+// contentFunc is the shell function content, which prints b: small content goes along with
+// the script, and no program need be started to write it. Only letters, digits and what
+// means nothing to a shell stand for themselves.
+func contentFunc(b []byte) string {
+	var f strings.Builder
+	f.WriteString("content() { printf '")
+	for _, c := range b {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte(" \n._,:;=+-/()[]{}#", c) >= 0:
+			f.WriteByte(c)
+		default:
+			fmt.Fprintf(&f, "\\%03o", c)
+		}
+	}
+	f.WriteString("'; }\n")
+	return f.String()
 }

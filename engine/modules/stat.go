@@ -34,7 +34,7 @@ func (m *Stat) Validate() error {
 }
 
 const statScript = fileFuncs + `
-path=$(untilde "$path")
+case $path in '~'*) path=$(untilde "$path") ;; esac
 say path "$path"
 if [ ! -e "$path" ] && [ ! -L "$path" ]; then exit 0; fi
 if [ -L "$path" ]; then
@@ -46,12 +46,15 @@ if [ -L "$path" ]; then
 	fi
 fi
 [ -z "$follow" ] || follow=-L
-say stat "$(stat $follow -c '%f|%a|%u|%g|%s|%i|%d|%h|%b|%B|%X|%Y|%Z|%U|%G' -- "$path" 2>/dev/null || stat $follow -f '%Xp|%Mp%Lp|%u|%g|%z|%i|%d|%l|%b|512|%a|%m|%c|%Su|%Sg' -- "$path")"
+printf '\036stat='
+stat $follow -c '%f|%a|%u|%g|%s|%i|%d|%h|%b|%B|%X|%Y|%Z|%U|%G' -- "$path" 2>/dev/null || stat $follow -f '%Xp|%Mp%Lp|%u|%g|%z|%i|%d|%l|%b|512|%a|%m|%c|%Su|%Sg' -- "$path"
+printf '\0'
 for f in r w x; do
 	if [ -$f "$path" ]; then say "may_$f" 1; fi
 done
 if [ -n "$algorithm" ] && [ -f "$path" ] && { [ -n "$follow" ] || [ ! -L "$path" ]; } && [ -r "$path" ]; then
-	say checksum "$(sum "$algorithm" "$path")"
+	sumof "$algorithm" "$path"
+	say checksum "$farm_s"
 fi
 if [ -n "$mime" ] && has file; then say mime "$(file -bi -- "$path" 2>/dev/null)"; fi
 exit 0
