@@ -72,10 +72,11 @@ func (a *app) open(ctx context.Context, h *hypervisor) (err error) {
 	if h.conn, err = a.connect(ctx, h.Hypervisor); err != nil {
 		return err
 	}
-	h.host, err = libvirt.Open(ctx, libvirt.Config{Name: h.Name, Conn: h.conn, URI: h.URI, Accel: a.getenv("FARM_ACCEL"), Log: a.log.Named(h.Name)})
+	host, err := libvirt.Open(ctx, libvirt.Config{Name: h.Name, Conn: h.conn, URI: h.URI, Accel: a.getenv("FARM_ACCEL"), Log: a.log.Named(h.Name)})
 	if err != nil {
-		return err
+		return err // never a nil *libvirt.Host in an interface
 	}
+	h.host = host
 	if h.caps, err = h.host.Capabilities(ctx); err != nil {
 		return err
 	}
@@ -94,7 +95,11 @@ func (a *app) connect(ctx context.Context, h inventory.Hypervisor) (engine.Conn,
 		return nil, err
 	}
 	cfg.Log = a.log.Named(h.Name)
-	return ssh.Dial(ctx, cfg)
+	conn, err := ssh.Dial(ctx, cfg)
+	if err != nil {
+		return nil, err // never a nil *ssh.Conn in an interface
+	}
+	return conn, nil
 }
 
 // close ends the connections.
