@@ -44,7 +44,7 @@ vuln: ## known vulnerabilities, where the database can be reached
 
 bench: bench-list bench-task bench-layer ## all benchmarks, each with its ratio
 
-bench-list: ## listing 10,000 and 100,000 VMs
+bench-list: build ## listing 10,000 and 100,000 VMs
 	go run ./bench/list
 
 bench-task: ## the cost of a task against a bare round trip, ansible and mitogen

@@ -6,26 +6,15 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"net"
 	"os"
-	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-
-	xssh "golang.org/x/crypto/ssh"
 
 	"farm/engine/modules"
 	"farm/engine/ssh"
@@ -77,14 +66,19 @@ func measure(ctx context.Context, g guest, rounds, runs int) (bool, error) {
 	defer conn.Close()
 	f := &farm{host: task.NewHost("guest", conn, expr.New(expr.Options{}).Vars())}
 
+	work, err := f.folder(ctx, dir)
+	if err != nil {
+		return false, err
+	}
+	defer f.remove(ctx, dir, work)
 	bare, err := bareRoundTrip(s, rounds)
 	if err != nil {
 		return false, fmt.Errorf("bare round trip: %w", err)
 	}
 	fmt.Printf("%-48s %10s\n", "bare round trip: /bin/true in a running shell", bare.Round(time.Microsecond))
 	ok := true
-	for _, line := range []string{"command: /bin/true", "shell: /bin/true", "shell: 'true'"} {
-		file := filepath.Join(dir, "one.yaml")
+	for i, line := range []string{"command: 'true'", "shell: 'true'", "shell: /bin/true", "stat: {path: /etc/passwd}", "copy: {content: one, dest: " + work + "/one}"} {
+		file := filepath.Join(dir, fmt.Sprintf("one%d.yaml", i)) // the runner reads a file once
 		if err := os.WriteFile(file, []byte("- "+line+"\n"), 0o600); err != nil {
 			return false, err
 		}
@@ -92,20 +86,14 @@ func measure(ctx context.Context, g guest, rounds, runs int) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("farm: %s: %w", line, err)
 		}
-		fmt.Printf("%-48s %10s  %.2fx bare\n", "farm, one task "+line, one.Round(time.Microsecond), ratio(one, bare))
+		name, _, _ := strings.Cut(line, ", dest")
+		fmt.Printf("%-48s %10s  %.2fx bare\n", "farm, one task "+name, one.Round(time.Microsecond), ratio(one, bare))
+		if i > 1 {
+			continue // these start more programs than one, or a shell of their own and one
+		}
 		ok = verdict(ratio(one, bare) <= maxBare, "a task %s costs %.1f bare round trips, target %.0f", line, ratio(one, bare), maxBare) && ok
 	}
-	work, err := f.folder(ctx, dir)
-	if err != nil {
-		return false, err
-	}
-	defer f.remove(ctx, dir, work)
-	total, err := f.tasks(ctx, dir, work, runs)
-	if err != nil {
-		return false, fmt.Errorf("farm: %w", err)
-	}
-	report("farm, 75 tasks", total, total)
-	good, err := ansible(s, work, runs, total)
+	good, err := compare(ctx, s, f, work, runs)
 	return ok && good, err
 }
 
@@ -126,16 +114,28 @@ func report(name string, total, farm time.Duration) {
 func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
 
 func median(n int, f func() error) (time.Duration, error) {
+	l, err := times(n, f)
+	if err != nil {
+		return 0, err
+	}
+	return middle(l), nil
+}
+
+func times(n int, f func() error) ([]time.Duration, error) {
 	l := make([]time.Duration, 0, n)
 	for range max(n, 1) {
 		began := time.Now()
 		if err := f(); err != nil {
-			return 0, err
+			return nil, err
 		}
 		l = append(l, time.Since(began))
 	}
-	slices.Sort(l)
-	return l[len(l)/2], nil
+	return l, nil
+}
+
+func middle(l []time.Duration) time.Duration {
+	l = slices.Sorted(slices.Values(l))
+	return l[len(l)/2]
 }
 
 // farm runs task files as a run does.
@@ -177,12 +177,12 @@ func (f *farm) remove(ctx context.Context, dir, work string) {
 	f.text(ctx, dir, "- file: {path: "+work+", state: absent}\n")
 }
 
-// tasks is the median time of the 75 tasks, read anew each time.
-func (f *farm) tasks(ctx context.Context, dir, work string, runs int) (time.Duration, error) {
+// tasks runs the 75 tasks, read anew each time; the copies are of new files.
+func (f *farm) tasks(ctx context.Context, dir, prefix string, runs int) ([]time.Duration, error) {
 	n := 0
-	return median(runs, func() error {
+	return times(runs, func() error {
 		n++
-		return f.text(ctx, dir, taskList("", fmt.Sprintf("%s/farm%d", work, n)))
+		return f.text(ctx, dir, taskList("", fmt.Sprintf("%s-%d", prefix, n)))
 	})
 }
 
@@ -199,237 +199,4 @@ func taskList(indent, prefix string) string {
 		fmt.Fprintf(&t, "%s- copy: {content: \"content %d\\n\", dest: %s-%d}\n", indent, i, prefix, i)
 	}
 	return t.String()
-}
-
-// bareRoundTrip has a running sh run a program and waits for its answer.
-func bareRoundTrip(s *server, rounds int) (time.Duration, error) {
-	client, err := xssh.Dial("tcp", s.cfg.Addr, &xssh.ClientConfig{
-		User: s.cfg.User, Auth: []xssh.AuthMethod{xssh.PublicKeys(s.user)}, HostKeyCallback: xssh.FixedHostKey(s.host),
-	})
-	if err != nil {
-		return 0, err
-	}
-	defer client.Close()
-	sess, err := client.NewSession()
-	if err != nil {
-		return 0, err
-	}
-	in, err := sess.StdinPipe()
-	if err != nil {
-		return 0, err
-	}
-	out, err := sess.StdoutPipe()
-	if err != nil {
-		return 0, err
-	}
-	if err := sess.Start("exec /bin/sh"); err != nil {
-		return 0, err
-	}
-	r := bufio.NewReader(out)
-	return median(rounds, func() error {
-		if _, err := io.WriteString(in, "/bin/true; echo x\n"); err != nil {
-			return err
-		}
-		_, err := r.ReadString('\n')
-		return err
-	})
-}
-
-// guest is a machine that is there already; the zero value is none.
-type guest struct{ addr, key, hostKey string }
-
-func (g guest) server(dir string) (*server, error) {
-	if g.addr == "" {
-		return startServer(dir)
-	}
-	name, addr, ok := strings.Cut(g.addr, "@")
-	if !ok {
-		return nil, fmt.Errorf("-guest %q is not user@host:port", g.addr)
-	}
-	s := &server{dir: dir, keyFile: g.key}
-	text, err := os.ReadFile(g.key)
-	if err != nil {
-		return nil, err
-	}
-	if s.user, err = xssh.ParsePrivateKey(text); err != nil {
-		return nil, err
-	}
-	if text, err = os.ReadFile(g.hostKey); err != nil {
-		return nil, err
-	}
-	if s.host, _, _, _, err = xssh.ParseAuthorizedKey(text); err != nil {
-		return nil, err
-	}
-	s.cfg = ssh.Config{Name: "guest", Addr: addr, User: name, KeyFiles: []string{g.key}, HostKeys: []string{string(xssh.MarshalAuthorizedKey(s.host))}}
-	return s, nil
-}
-
-type server struct {
-	cmd     *exec.Cmd // nil where it was not started here
-	cfg     ssh.Config
-	host    xssh.PublicKey
-	user    xssh.Signer
-	keyFile string // the private half of user
-	dir     string
-}
-
-func (s *server) stop() {
-	if s.cmd == nil {
-		return
-	}
-	s.cmd.Process.Kill()
-	s.cmd.Wait()
-}
-
-func startServer(dir string) (*server, error) {
-	s := &server{dir: dir, keyFile: dir + "/user"}
-	host, err := writeKey(dir + "/host")
-	if err != nil {
-		return nil, err
-	}
-	s.host = host.PublicKey()
-	if s.user, err = writeKey(dir + "/user"); err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(dir+"/authorized", xssh.MarshalAuthorizedKey(s.user.PublicKey()), 0o600); err != nil {
-		return nil, err
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	addr := l.Addr().(*net.TCPAddr)
-	l.Close()
-	conf := fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nAuthorizedKeysFile %s/authorized\nPidFile none\nStrictModes no\n"+
-		"UsePAM no\nSubsystem sftp internal-sftp\n", addr.Port, dir, dir)
-	if err := os.WriteFile(dir+"/conf", []byte(conf), 0o600); err != nil {
-		return nil, err
-	}
-	if os.Getuid() == 0 {
-		os.MkdirAll("/run/sshd", 0o755)
-	}
-	s.cmd = exec.Command("/usr/sbin/sshd", "-D", "-e", "-f", dir+"/conf")
-	if err := s.cmd.Start(); err != nil {
-		return nil, err
-	}
-	me, err := user.Current()
-	if err != nil {
-		return nil, err
-	}
-	s.cfg = ssh.Config{Name: "loopback", Addr: addr.String(), User: me.Username, KeyFiles: []string{dir + "/user"},
-		HostKeys: []string{string(xssh.MarshalAuthorizedKey(s.host))}}
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for range 250 {
-		c, err := net.Dial("tcp", addr.String())
-		if err == nil {
-			return s, c.Close()
-		}
-		<-tick.C
-	}
-	s.stop()
-	return nil, errors.New("sshd did not start")
-}
-
-func writeKey(file string) (xssh.Signer, error) {
-	_, priv, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	block, err := xssh.MarshalPrivateKey(priv, "")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-		return nil, err
-	}
-	return xssh.NewSignerFromKey(priv)
-}
-
-// ansible runs the playbook both ways, as far as they are installed.
-func ansible(s *server, work string, runs int, farm time.Duration) (bool, error) {
-	program, err := exec.LookPath("ansible-playbook")
-	if err != nil {
-		fmt.Println("ansible-playbook is not installed: nothing to compare with")
-		return false, nil
-	}
-	ok := true
-	for i, w := range []struct {
-		name, env, dir string
-		least          float64
-	}{
-		{"ansible-playbook with pipelining", "", "", minPipelined},
-		{"ansible-playbook with mitogen", "ANSIBLE_STRATEGY=mitogen_linear", mitogenDir(), minMitogen},
-	} {
-		if w.env != "" && w.dir == "" {
-			fmt.Println("mitogen is not installed: nothing to compare with")
-			ok = false
-			continue
-		}
-		env := append(os.Environ(), "ANSIBLE_PIPELINING=1", "ANSIBLE_NOCOLOR=1", "ANSIBLE_HOST_KEY_CHECKING=1", "ANSIBLE_CONFIG="+s.dir+"/ansible.cfg")
-		if w.env != "" {
-			env = append(env, w.env, "ANSIBLE_STRATEGY_PLUGINS="+w.dir)
-		}
-		total, err := s.playbook(program, env, runs, fmt.Sprintf("%s/ansible%d", work, i))
-		if err != nil {
-			return false, fmt.Errorf("%s: %w", w.name, err)
-		}
-		report(w.name+", 75 tasks", total, farm)
-		ok = verdict(ratio(total, farm) >= w.least, "%s takes %.1fx farm's time, target %.0fx", w.name, ratio(total, farm), w.least) && ok
-	}
-	return ok, nil
-}
-
-func mitogenDir() string {
-	for _, p := range []string{"/usr/lib/python3*/dist-packages/ansible_mitogen/plugins/strategy", "/usr/share/ansible/plugins/strategy",
-		"/usr/lib/python3/dist-packages/ansible_mitogen/plugins/strategy"} {
-		l, _ := filepath.Glob(p + "/mitogen_linear.py")
-		if len(l) > 0 {
-			return filepath.Dir(l[0])
-		}
-	}
-	return ""
-}
-
-// playbook is the median time of a run without what an empty play takes, so that
-// start-up is not counted.
-func (s *server) playbook(program string, env []string, runs int, prefix string) (time.Duration, error) {
-	var times [2]time.Duration
-	dir, n := s.dir, 0
-	for i, name := range []string{"empty.yaml", "tasks.yaml"} {
-		var err error
-		times[i], err = median(runs, func() error {
-			n++
-			if err := writePlaybook(s, fmt.Sprintf("%s-%d", prefix, n)); err != nil {
-				return err
-			}
-			cmd := exec.Command(program, "-i", dir+"/inventory", dir+"/"+name)
-			cmd.Env = env
-			var out bytes.Buffer
-			cmd.Stdout, cmd.Stderr = &out, &out
-			if err := cmd.Run(); err != nil {
-				return fmt.Errorf("%w\n%s", err, out.Bytes())
-			}
-			return nil
-		})
-		if err != nil {
-			return 0, err
-		}
-	}
-	return max(times[1]-times[0], time.Millisecond), nil
-}
-
-func writePlaybook(s *server, prefix string) error {
-	host, port, _ := net.SplitHostPort(s.cfg.Addr)
-	known := fmt.Sprintf("[%s]:%s %s", host, port, xssh.MarshalAuthorizedKey(s.host))
-	inventory := fmt.Sprintf("loopback ansible_host=%s ansible_port=%s ansible_user=%s ansible_ssh_private_key_file=%s "+
-		"ansible_python_interpreter=/usr/bin/python3 ansible_ssh_common_args='-o UserKnownHostsFile=%s/known'\n", host, port, s.cfg.User, s.keyFile, s.dir)
-	head := "- hosts: loopback\n  gather_facts: false\n  tasks:\n"
-	return errors.Join(
-		os.WriteFile(s.dir+"/ansible.cfg", []byte("[defaults]\n"), 0o600), // not the user's
-		os.WriteFile(s.dir+"/known", []byte(known), 0o600),
-		os.WriteFile(s.dir+"/inventory", []byte(inventory), 0o600),
-		os.WriteFile(s.dir+"/empty.yaml", []byte(head+"  - ping:\n"), 0o600),
-		os.WriteFile(s.dir+"/tasks.yaml", []byte(head+taskList("  ", prefix)), 0o600),
-	)
 }
