@@ -96,9 +96,11 @@ func decodeStruct(d *Dict, rv reflect.Value) []error {
 			extra, _ := rv.Field(rest).Interface().(*Dict)
 			if extra == nil {
 				extra = NewDict()
+				extra.SetPos(d.Pos())
 				rv.Field(rest).Set(reflect.ValueOf(extra))
 			}
 			extra.Set(k, v)
+			extra.SetKeyPos(k, d.KeyPos(k))
 		default:
 			var known []string
 			for _, f := range fields {
