@@ -288,7 +288,7 @@ func (s *session) preparation(vm inventory.VM) (engine.Preparation, error) {
 	}
 	return engine.Preparation{
 		VM: vm, Local: local.New(), KeyPath: key, Mirror: mirror, Facts: factsMap(s.expand.Facts(vm.Host)), Vars: s.inv.VMVars(vm),
-		Offline: s.flags.offline, Callback: callbacks.Find(s.callbackDirs(vm), s.callbackRunner(vm)),
+		Offline: s.flags.offline, Callback: callbacks.Find(callbackDirs(s.inv, vm), s.callbackRunner(vm)),
 	}, nil
 }
 

@@ -163,6 +163,7 @@ func (a *app) validateTasks(inv *inventory.Inventory, vms []inventory.VM) error 
 			seen[err.Error()] = true
 			errs = append(errs, err)
 		}
+		errs = append(errs, checkCallbacks(inv, vm))
 		if _, err := findTemplate(inv, vm); err != nil {
 			errs = append(errs, err)
 		}
@@ -183,13 +184,13 @@ func (a *app) validateTasks(inv *inventory.Inventory, vms []inventory.VM) error 
 }
 
 // callbackDirs are the folders that a VM's own callbacks are in.
-func (s *session) callbackDirs(vm inventory.VM) []string {
-	get := getter{s.inv, vm, nil}
+func callbackDirs(inv *inventory.Inventory, vm inventory.VM) []string {
+	get := getter{inv, vm, nil}
 	dir := get.text("hypervisor_lookup_dir_path", "setup_hypervisor")
 	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(s.inv.Dir(), dir)
+		dir = filepath.Join(inv.Dir(), dir)
 	}
-	return []string{dir, filepath.Join(s.inv.Dir(), "tasks")}
+	return []string{dir, filepath.Join(inv.Dir(), "tasks")}
 }
 
 // callbackRunner runs a user's callback that is a task file, on the hypervisor.

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"farm/callbacks"
+	"farm/engine"
+	"farm/inventory"
+	"farm/inventory/source"
+	"farm/inventory/value"
+)
+
+// checkCallbacks finds unknown callbacks in a VM's definition, and arguments that they do
+// not take.
+func checkCallbacks(inv *inventory.Inventory, vm inventory.VM) error {
+	find := callbacks.Find(callbackDirs(inv, vm), func(context.Context, *engine.Image, string, *value.Dict) error { return nil })
+	var errs []error
+	for _, src := range vm.Def.Metadata.Sources {
+		for _, t := range src.BeforeProvision {
+			errs = append(errs, checkCallback(find, inv, vm, t, t.Callback))
+		}
+		if t := src.OnProvision; t != nil {
+			name := t.Callback
+			if name == "" {
+				name = "install_to_libvirt"
+			}
+			errs = append(errs, checkCallback(find, inv, vm, *t, name))
+		}
+	}
+	return source.Join(errs...)
+}
+
+func checkCallback(find func(string) (engine.CallbackDef, error), inv *inventory.Inventory, vm inventory.VM, t inventory.CallbackTask, name string) error {
+	if name == "" {
+		return &source.Error{Pos: t.Args.Pos(), What: `"callback" is missing`}
+	}
+	def, err := find(name)
+	if err != nil {
+		return placed(t.Args.Pos(), "", err)
+	}
+	args := t.Args
+	if args.Len() > 0 {
+		v, err := inv.VMVars(vm).Eval(args)
+		if err != nil {
+			return placed(t.Args.Pos(), "", err)
+		}
+		args, _ = v.(*value.Dict) // a mapping stays one
+	}
+	var errs []error
+	for _, err := range source.Flatten(value.Decode(args, def.New())) {
+		errs = append(errs, placed(t.Args.Pos(), name+": ", err))
+	}
+	return source.Join(errs...)
+}
+
+// placed is err with what it is about; pos is used where err has no place of its own.
+func placed(pos source.Pos, about string, err error) error {
+	var bad *source.Error
+	if !errors.As(err, &bad) {
+		return &source.Error{Pos: pos, What: fmt.Sprint(about, err)}
+	}
+	with := *bad
+	if with.Pos.File == "" {
+		with.Pos = pos
+	}
+	if with.What == "" {
+		with.What = strings.TrimSuffix(about, ": ") // the cause follows
+	} else {
+		with.What = about + with.What
+	}
+	return &with
+}

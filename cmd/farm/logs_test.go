@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"farm/engine/runner"
+	"farm/engine/store"
+)
+
+// withRuns makes a state folder with two runs of a VM, each with a task log.
+func withRuns(t *testing.T) *app {
+	t.Helper()
+	a := appAt(t.TempDir())
+	s, err := a.openStore()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for i, id := range []string{"run1", "run2"} {
+		dir := filepath.Join(t.TempDir(), id)
+		vm := filepath.Join(dir, runner.FileName("debian_12/arm64"))
+		if err := os.MkdirAll(vm, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(vm, "tasks.log"), []byte("tasks of "+id+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Begin(store.Run{ID: id, Inventory: "i.yaml", Dir: dir, PID: os.Getpid(), Started: time.Unix(int64(1000+i), 0)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return a
+}
+
+func TestLogsPrintsAVMsLog(t *testing.T) {
+	a := withRuns(t)
+	for name, c := range map[string]struct {
+		args   []string
+		status int
+		want   string
+	}{
+		"the last run":        {[]string{"logs", "debian_12/arm64"}, exitPassed, "tasks of run2\n"},
+		"a run":               {[]string{"logs", "debian_12/arm64", "--run", "run1"}, exitPassed, "tasks of run1\n"},
+		"no console":          {[]string{"logs", "debian_12/arm64", "--console"}, exitNoVerdict, "has no console.log"},
+		"another VM":          {[]string{"logs", "debian_12/amd64"}, exitUsage, `no VM "debian_12/amd64" in any run (the last run, run2, has: `},
+		"another run":         {[]string{"logs", "debian_12/arm64", "--run", "run3"}, exitUsage, "in run run3"},
+		"outside of a folder": {[]string{"logs", "../.."}, exitUsage, `no VM "../.."`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			b := &app{in: strings.NewReader(""), out: &out, err: &out, getenv: a.getenv}
+			if status := b.main(context.Background(), c.args); status != c.status || !strings.Contains(out.String(), c.want) {
+				t.Errorf("status %d: %s", status, out.String())
+			}
+		})
+	}
+}
