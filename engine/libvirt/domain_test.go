@@ -64,11 +64,12 @@ func TestDomainXML(t *testing.T) {
 		{Path: "/p/c.qcow2", Disk: inventory.Disk{Bus: "sata", Boot: 1}},
 		{Path: "/p/d,e.qcow2", Disk: inventory.Disk{Bus: "nvme", Boot: 2}},
 	}
-	template := someSpec("x86_64", inventory.Definition{})
+	template := someSpec("x86_64", inventory.Definition{Kernel: inventory.Kernel{Src: "/layer/vmlinuz", Initrd: "/layer/initrd"}})
 	template.Disks[0].Src = "root.qcow2"
-	template.TemplateXML = `<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><name>theirs</name>
+	template.TemplateXML = `<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><name>theirs</name>
 		<metadata><x:y xmlns:x="urn:x">kept</x:y></metadata><memory unit='MiB'>512</memory>
-		<os><type arch='x86_64' machine='pc'>hvm</type></os>
+		<os><type arch='x86_64' machine='pc'>hvm</type><kernel>/pool/vmlinuz</kernel><initrd>/pool/initrd</initrd></os>
+		<cpu mode='host-passthrough' check='none'/>
 		<devices><disk type='file' device='disk'><source file='/frozen/root.qcow2'/><target dev='vda' bus='virtio'/></disk></devices>
 		<qemu:commandline><qemu:arg value='-netdev'/><qemu:arg value='user,id=n,hostfwd=tcp:127.0.0.1:8022-:22'/></qemu:commandline></domain>`
 	cases := map[string]engine.MachineSpec{

@@ -11,7 +11,8 @@ import (
 )
 
 // readTemplate parses the user's domain. What it says stands, but for the name, the
-// UUID, farm's mark, the console log and the files of the disks, which farm manages.
+// UUID, farm's mark, the console log and the files of the disks, the kernel and the initrd,
+// which farm manages. A domain of type kvm is emulated where a probe saw that KVM does not work.
 func (b *builder) readTemplate() error {
 	t := &libvirtxml.Domain{}
 	if err := t.Unmarshal(b.spec.TemplateXML); err != nil {
@@ -76,6 +77,13 @@ func (b *builder) fromTemplate() *libvirtxml.Domain {
 			t.Type = "kvm"
 		}
 	}
+	if t.Type == "kvm" && !b.spec.KVM {
+		t.Type = "qemu"
+		if t.CPU != nil && t.CPU.Mode == "host-passthrough" {
+			t.CPU = &libvirtxml.DomainCPU{Mode: "maximum", Check: "none"}
+		}
+	}
+	b.templateKernel()
 	if t.Metadata == nil {
 		t.Metadata = &libvirtxml.DomainMetadata{}
 	}
@@ -92,6 +100,20 @@ func (b *builder) fromTemplate() *libvirtxml.Domain {
 	b.templateConsole()
 	b.templateDisks()
 	return t
+}
+
+// templateKernel points the template's kernel and initrd, where they are the
+// definition's, at the files that were prepared.
+func (b *builder) templateKernel() {
+	k := b.def().Kernel
+	for _, f := range []struct {
+		name *string
+		made string
+	}{{&b.template.OS.Kernel, k.Src}, {&b.template.OS.Initrd, k.Initrd}} {
+		if f.made != "" && path.Base(*f.name) == path.Base(f.made) {
+			*f.name = b.inPool(f.made)
+		}
+	}
 }
 
 // templateConsole gives the first serial port, or else the first console, farm's log.
