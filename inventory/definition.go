@@ -95,6 +95,9 @@ func (inv *Inventory) resolve(kind, name, dir string, from int, pos source.Pos, 
 			start = def.where + 1
 		}
 		base, err := inv.resolve(kind, parent, dir, start, at, append(above, def))
+		if err != nil && parent == name {
+			return nil, &source.Error{Pos: at, What: fmt.Sprintf("%s %q extends itself: there is no other of that name", kind[:len(kind)-1], name), Hint: "`farm catalog list` shows those built in"}
+		}
 		if err != nil {
 			return nil, err
 		}

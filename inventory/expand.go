@@ -25,15 +25,12 @@ type expanded struct {
 // platforms x targets, platform-major. It may be empty. The error holds every fault found.
 func (inv *Inventory) Expand(ctx context.Context, o ExpandOptions) ([]VM, error) {
 	wishes, err := inv.wishes()
-	if err != nil {
-		return nil, err
-	}
+	errs := []error{err} // the wishes that are right are still built: their faults are told too
 	hosts := map[string]int{}
 	for _, w := range wishes {
 		hosts[w.id()]++
 	}
 	var all []*expanded
-	var errs []error
 	builders := map[string]*builder{}
 	for _, w := range wishes {
 		b := builders[w.host]

@@ -73,15 +73,13 @@ func findingOf(err error) finding {
 // validate checks everything that can be checked here and counts the VMs.
 func (a *app) validate(cmd *cobra.Command, flags *inventoryFlags, path string) (int, error) {
 	inv, err := flags.load(path)
-	if err != nil {
+	if inv == nil {
 		return 0, err
 	}
 	_, hostErr := inv.Hypervisors()
-	vms, err := inv.Expand(cmd.Context(), a.expandOptions(inv))
-	if err != nil {
-		return 0, source.Join(hostErr, err)
-	}
-	errs := []error{hostErr, a.validateTasks(inv, vms)}
+	vms, expandErr := inv.Expand(cmd.Context(), a.expandOptions(inv))
+	made := a.producedNames(inv, vms)
+	errs := []error{err, hostErr, expandErr, inv.Check(vms, made), a.validateTasks(inv, vms)}
 	if err := source.Join(errs...); err != nil {
 		return len(vms), err
 	}

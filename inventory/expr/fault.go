@@ -39,6 +39,15 @@ type UndefinedError struct {
 
 func (e *UndefinedError) Error() string { return fmt.Sprintf("%q is undefined", e.Name) }
 
+// CircularError is the cause of an error about a variable that needs itself.
+type CircularError struct {
+	Chain []string // from the variable to itself
+}
+
+func (e *CircularError) Error() string {
+	return fmt.Sprintf("the variable %q needs itself: %s", e.Chain[len(e.Chain)-1], strings.Join(e.Chain, " -> "))
+}
+
 // guard recovers a fault into *err. text is what was parsed, pos where it stands, at
 // where the evaluator is.
 func guard(err *error, text string, pos source.Pos, inFile bool, at *int) {

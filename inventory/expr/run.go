@@ -1,9 +1,6 @@
 package expr
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // Bounds on one evaluation, so that no file can hang or exhaust the program.
 const (
@@ -52,7 +49,7 @@ func (r *run) enter(v *Vars, name string) error {
 			for _, l := range r.chain[i:] {
 				names = append(names, l.name)
 			}
-			return fmt.Errorf("the variable %q needs itself: %s", name, strings.Join(append(names, name), " -> "))
+			return &CircularError{append(names, name)}
 		}
 	}
 	if len(r.chain) >= maxChain {

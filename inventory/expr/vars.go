@@ -257,7 +257,8 @@ func firstPos(raw any) source.Pos {
 }
 
 // Eval evaluates every Template in x, at any depth. A template that is one expression
-// gives that expression's native value, any other gives text. Dict entries that evaluate to Omit are dropped.
+// gives that expression's native value, any other gives text. Dict entries that evaluate
+// to Omit are dropped. The error holds the faults of all templates in x.
 func (v *Vars) Eval(x any) (any, error) { return v.eval(newRun(), x) }
 
 func (v *Vars) eval(r *run, x any) (any, error) {
@@ -275,10 +276,12 @@ func (v *Vars) eval(r *run, x any) (any, error) {
 // evalList copies only if an item changes.
 func (v *Vars) evalList(r *run, list []any) (any, error) {
 	var out []any
+	var errs []error
 	for i, item := range list {
 		val, err := v.eval(r, item)
 		if err != nil {
-			return nil, err
+			errs = append(errs, err)
+			continue
 		}
 		if out == nil && !same(val, item) {
 			out = append(make([]any, 0, len(list)), list[:i]...)
@@ -287,7 +290,10 @@ func (v *Vars) evalList(r *run, list []any) (any, error) {
 			out = append(out, val)
 		}
 	}
-	if out == nil {
+	switch {
+	case errs != nil:
+		return nil, source.Join(errs...)
+	case out == nil:
 		return list, nil
 	}
 	return out, nil
@@ -295,10 +301,12 @@ func (v *Vars) evalList(r *run, list []any) (any, error) {
 
 func (v *Vars) evalDict(r *run, d *value.Dict) (any, error) {
 	out := d
+	var errs []error
 	for k, item := range d.All() {
 		val, err := v.eval(r, item)
 		if err != nil {
-			return nil, err
+			errs = append(errs, err)
+			continue
 		}
 		_, omit := val.(value.Omit)
 		if !omit && same(val, item) {
@@ -312,6 +320,9 @@ func (v *Vars) evalDict(r *run, d *value.Dict) (any, error) {
 		} else {
 			out.Set(k, val)
 		}
+	}
+	if errs != nil {
+		return nil, source.Join(errs...)
 	}
 	return out, nil
 }

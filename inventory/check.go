@@ -1,0 +1,58 @@
+package inventory
+
+import (
+	"errors"
+	"strings"
+
+	"farm/inventory/expr"
+	"farm/inventory/source"
+)
+
+// Check finds faults that no VM need meet: in definitions that the inventory holds but
+// does not use, and in variables that can never be evaluated because they need
+// themselves. An undefined name is one only where known says that it is no fact or
+// result of a task. Call it after Expand.
+func (inv *Inventory) Check(vms []VM, known func(name string) bool) error {
+	dir, err := inv.definitionDir(inv.HostVars("localhost"))
+	errs := []error{err}
+	for key, def := range inv.inline {
+		kind, name, _ := strings.Cut(key, "/")
+		_, err := inv.lookup(kind, name, dir, def.pos)
+		errs = append(errs, err)
+	}
+	seen := map[string]bool{}
+	look := func(v *expr.Vars) {
+		for _, name := range v.Names() {
+			if _, _, err := v.Get(name); hopeless(err, known) && !seen[err.Error()] {
+				seen[err.Error()] = true
+				errs = append(errs, err)
+			}
+		}
+	}
+	for _, name := range inv.HostNames() {
+		look(inv.HostVars(name))
+	}
+	for i, vm := range vms {
+		if i < maxChecked {
+			look(inv.VMVars(vm))
+		}
+	}
+	return source.Join(errs...)
+}
+
+// maxChecked is how many VMs' variables are looked at: they differ little.
+const maxChecked = 1000
+
+func hopeless(err error, known func(string) bool) bool {
+	var circular *expr.CircularError
+	var undefined *expr.UndefinedError
+	switch {
+	case errors.As(err, &circular):
+		return true
+	case errors.As(err, &undefined):
+		name, _, _ := strings.Cut(undefined.Name, ".")
+		name, _, _ = strings.Cut(name, "[")
+		return !known(name)
+	}
+	return false
+}
