@@ -40,24 +40,31 @@ sumof() {
 sum() { sumof "$@"; printf %s "$farm_s"; }
 attrs() {
 	[ -n "$mode$owner$group" ] || return 0
-	farm_h=
+	farm_h= farm_o=
 	if [ -L "$1" ]; then farm_h=-h; fi
 	farm_f=$1
-	set -- $(meta "$1")
+	set -- $(stat -c '%a %u %g %s %U %G' -- "$1" 2>/dev/null)
+	[ $# -ge 6 ] || set -- $(meta "$farm_f")
 	[ $# -ge 6 ] || die "cannot tell the mode of $farm_f: the program stat is missing"
 	case $owner in
 	'' | "$2" | "$5") ;;
 	*)
-		changed=1
+		changed=1 farm_o=1
 		[ -n "$check" ] || chown $farm_h -- "$owner" "$farm_f" || exit 1 ;;
 	esac
 	case $group in
 	'' | "$3" | "$6") ;;
 	*)
-		changed=1
+		changed=1 farm_o=1
 		[ -n "$check" ] || chgrp $farm_h -- "$group" "$farm_f" || exit 1 ;;
 	esac
 	if [ -z "$mode" ] || [ -n "$farm_h" ]; then return 0; fi
+	case $mode in
+	*[!0-7]*) ;;
+	*)
+		farm_m=${mode#"${mode%%[!0]*}"}
+		[ "${farm_m:-0}" != "$1" ] || [ -n "$farm_o" ] || return 0 ;; # chown clears set-id bits
+	esac
 	farm_c=$farm_f
 	if [ -n "$check" ]; then
 		if [ -d "$farm_f" ]; then farm_c=$(mktemp -d "${TMPDIR:-/tmp}/farm.XXXXXXXX") || exit

@@ -51,8 +51,9 @@ func (m *File) Validate() error {
 
 const fileScript = fileFuncs + `
 changed=
-path=$(untilde "$path")
-is=$(kind "$path")
+case $path in '~'*) path=$(untilde "$path") ;; esac
+kindof "$path"
+is=$farm_k
 case $path in
 ?*/) path=${path%/} ;;
 esac

@@ -112,7 +112,11 @@ if [ "$old" != "$sum" ]; then
 		[ "$farm_s" = "$sum" ] || die "$dest: the content did not arrive whole"
 	fi
 	if [ -f "$dest" ]; then set -- $(meta "$(readlink -f -- "$dest" || echo "$dest")"); chmod "00$1" "$tmp"
-	elif [ -z "$bare" ]; then chmod =rw "$tmp"; fi
+	elif [ -z "$bare" ]; then
+		case $mode in
+		'' | *[!0-7]*) chmod =rw "$tmp" ;;
+		esac
+	fi
 	attrs "$tmp"
 	if [ -n "$validate" ]; then
 		farm_v="'$(printf %s "$tmp" | sed "s/'/'\\\\''/g")'"
@@ -122,7 +126,8 @@ if [ "$old" != "$sum" ]; then
 		cp -p -- "$dest" "$dest$backup" || exit
 		say backup "$dest$backup"
 	fi
-	mv -f -- "$tmp" "$dest" || cat <"$tmp" >"$dest" || exit
+	if mv -f -- "$tmp" "$dest"; then mode= owner= group= # it has them
+	else cat <"$tmp" >"$dest" || exit; fi
 fi
 attrs "$dest"
 report "$dest"
