@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -83,34 +84,68 @@ func (a *app) end(ctx context.Context, s *store.Store, m store.Machine) error {
 	return a.removeMachine(ctx, s, h, machine)
 }
 
-// hostOf opens the hypervisor that a machine is on, as the inventory of its run says.
+// hostOf opens the hypervisor that a machine is on. It is reached as it was when the
+// machine was made; only a password is read from the inventory again.
 func (a *app) hostOf(ctx context.Context, s *store.Store, m store.Machine) (*hypervisor, error) {
+	var h inventory.Hypervisor
+	if err := json.Unmarshal([]byte(m.Hypervisor), &h); err != nil {
+		return nil, fmt.Errorf("how hypervisor %q is reached: %w", m.Host, err)
+	}
+	if h.Password != "" {
+		password, err := a.passwordOf(ctx, s, m)
+		if err != nil {
+			return nil, err
+		}
+		h.Password = password
+	}
+	h.Locked = "" // a lock keeps new VMs out, not the owner of an old one
+	opened := a.openHosts(ctx, []inventory.Hypervisor{h})[0]
+	return opened, opened.err
+}
+
+// withPassword stands in a record for a password, which is not kept.
+const withPassword = "-"
+
+// hypervisorRecord is how the named host is reached, as JSON.
+func hypervisorRecord(hosts []*hypervisor, name string) (string, error) {
+	for _, h := range hosts {
+		if h.Name == name {
+			record := h.Hypervisor
+			if record.Password != "" {
+				record.Password = withPassword
+			}
+			text, err := json.Marshal(record)
+			return string(text), err
+		}
+	}
+	return "", fmt.Errorf("no hypervisor %q in this run", name)
+}
+
+// passwordOf reads a hypervisor's password from the inventory of the machine's run.
+func (a *app) passwordOf(ctx context.Context, s *store.Store, m store.Machine) (string, error) {
 	runs, err := s.Runs(ctx, 0)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	for _, r := range runs {
 		if r.ID != m.Run {
 			continue
 		}
-		inv, err := (&inventoryFlags{vars: r.Vars, extra: r.Extra}).load(r.Inventory)
+		inv, err := (&inventoryFlags{}).load(r.Inventory)
 		if err != nil {
-			return nil, fmt.Errorf("the inventory of run %s: %w", r.ID, err)
+			return "", fmt.Errorf("the password of hypervisor %q: %w", m.Host, err)
 		}
 		list, err := inv.Hypervisors()
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		for _, h := range list {
 			if h.Name == m.Host {
-				h.Locked = "" // a lock keeps new VMs out, not the owner of an old one
-				opened := a.openHosts(ctx, []inventory.Hypervisor{h})[0]
-				return opened, opened.err
+				return h.Password, nil
 			}
 		}
-		return nil, fmt.Errorf("%s no longer has the hypervisor %q", r.Inventory, m.Host)
 	}
-	return nil, fmt.Errorf("run %s is not known any more", m.Run)
+	return "", fmt.Errorf("the password of hypervisor %q is not to be had any more", m.Host)
 }
 
 // keptMachines lists the machines that runs left on purpose, newest first.

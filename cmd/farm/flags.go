@@ -1,7 +1,6 @@
 package main
 
 import (
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -39,26 +38,4 @@ func (f *inventoryFlags) check() error {
 		}
 	}
 	return nil
-}
-
-// absolute is options with paths that hold in any folder.
-func (f *inventoryFlags) absolute() (vars, extra []string, err error) {
-	for _, path := range f.vars {
-		abs, err := filepath.Abs(path)
-		if err != nil {
-			return nil, nil, err
-		}
-		vars = append(vars, abs)
-	}
-	for _, text := range f.extra {
-		if len(text) > 1 && text[0] == '@' {
-			abs, err := filepath.Abs(text[1:])
-			if err != nil {
-				return nil, nil, err
-			}
-			text = "@" + abs
-		}
-		extra = append(extra, text)
-	}
-	return vars, extra, nil
 }

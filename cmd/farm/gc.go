@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -201,16 +202,20 @@ func liveRuns(ctx context.Context, s *store.Store) (map[string]bool, error) {
 	}
 	live := map[string]bool{}
 	for _, r := range runs {
-		live[r.ID] = r.Ended.IsZero() && alive(r.PID)
+		live[r.ID] = r.Ended.IsZero() && locked(filepath.Join(r.Dir, lockName))
 	}
 	return live, nil
 }
 
-// alive reports whether a process of farm has the id.
-func alive(pid int) bool {
-	if err := syscall.Kill(pid, 0); err != nil && err != syscall.EPERM {
+// lockName is the file in a run's folder that its process holds a lock on.
+const lockName = "lock"
+
+// locked reports whether a process holds the lock of a run.
+func locked(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
 		return false
 	}
-	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-	return err != nil || strings.TrimSpace(string(name)) == "farm" || pid == os.Getpid()
+	defer f.Close()
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil
 }

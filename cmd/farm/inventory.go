@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"farm/engine"
+	"farm/engine/runner"
 	"farm/inventory"
 	"farm/inventory/source"
 	"farm/inventory/value"
@@ -182,9 +183,6 @@ func sortKeys(v any) any {
 	return v
 }
 
-// secretWords are parts of names whose values are not shown.
-var secretWords = []string{"password", "passwd", "secret", "token", "api_key", "apikey", "private_key", "_pass", "credential"}
-
 // mask returns v with the values of secret keys replaced at any depth. Files that
 // hold keys are shown: their paths are no secret.
 func mask(v any) any {
@@ -199,7 +197,7 @@ func mask(v any) any {
 		out := value.NewDict()
 		for k, item := range t.All() {
 			name, _ := k.(string)
-			if isSecret(name) && item != nil && item != "" {
+			if runner.Secret(name) && item != nil && item != "" {
 				item = "********"
 			}
 			out.Set(k, mask(item))
@@ -207,17 +205,4 @@ func mask(v any) any {
 		return out
 	}
 	return v
-}
-
-func isSecret(name string) bool {
-	name = strings.ToLower(name)
-	if strings.HasSuffix(name, "_file") || strings.HasSuffix(name, "_path") {
-		return false
-	}
-	for _, word := range secretWords {
-		if strings.Contains(name, word) {
-			return true
-		}
-	}
-	return false
 }

@@ -95,6 +95,9 @@ type session struct {
 	keep   runner.Keep
 	bus    *runner.Bus
 	mask   *runner.Mask
+
+	reports []engine.Sink // files that the user named
+	alive   func()        // lets go of the run's lock
 }
 
 func (a *app) run(ctx context.Context, path string, f *runFlags) (err error) {
@@ -113,6 +116,9 @@ func (a *app) run(ctx context.Context, path string, f *runFlags) (err error) {
 	if err := s.read(soft, path); err != nil {
 		return err
 	}
+	if err := s.openReports(); err != nil {
+		return err
+	}
 	if s.store, err = a.openStore(); err != nil {
 		return err
 	}
@@ -124,6 +130,7 @@ func (a *app) run(ctx context.Context, path string, f *runFlags) (err error) {
 	if err := s.begin(); err != nil {
 		return err
 	}
+	defer s.alive()
 	s.collect(soft)
 	config, err := s.config()
 	if err != nil {
@@ -193,21 +200,18 @@ func (s *session) begin() error {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return err
 	}
-	vars, extra, err := s.flags.absolute()
-	if err != nil {
+	// Held until farm ends, however it ends: what tells `farm gc` that the run is alive.
+	if s.alive, err = lockFile(filepath.Join(s.dir, lockName)); err != nil {
 		return err
 	}
-	if err := s.store.Begin(store.Run{ID: s.id, Inventory: s.path, Args: os.Args[1:], Vars: vars, Extra: extra, Dir: s.dir, PID: os.Getpid(), Started: began}); err != nil {
+	if err := s.store.Begin(store.Run{ID: s.id, Inventory: s.path, Dir: s.dir, Started: began}); err != nil {
 		return err
 	}
 	sinks, err := s.sinks()
 	if err != nil {
 		return err
 	}
-	for _, vm := range s.vms {
-		s.mask.AddVars(vm.Vars)
-		s.mask.Add(vm.Def.Metadata.Auth.Password, vm.Def.Metadata.Auth.BecomePassword)
-	}
+	s.hideSecrets()
 	s.bus = runner.NewBus(s.id, s.mask, sinks...)
 	return nil
 }
@@ -220,23 +224,28 @@ func (s *session) sinks() ([]engine.Sink, error) {
 	sinks := []engine.Sink{
 		report.NewNDJSON(events), s.store.Sink(), report.NewTaskLog(s.dir, runner.FileName), report.NewPlain(s.err, s.verbose),
 	}
+	return append(sinks, s.reports...), nil
+}
+
+// openReports opens the files that the user named, before anything is started.
+func (s *session) openReports() error {
 	if s.flags.ndjson == "-" {
-		sinks = append(sinks, report.NewNDJSON(unclosed{s.out}))
+		s.reports = append(s.reports, report.NewNDJSON(unclosed{s.out}))
 	} else if s.flags.ndjson != "" {
 		f, err := os.Create(s.flags.ndjson)
 		if err != nil {
-			return nil, &usageError{err}
+			return &usageError{err}
 		}
-		sinks = append(sinks, report.NewNDJSON(f))
+		s.reports = append(s.reports, report.NewNDJSON(f))
 	}
 	if s.flags.junit != "" {
 		f, err := os.Create(s.flags.junit)
 		if err != nil {
-			return nil, &usageError{err}
+			return &usageError{err}
 		}
-		sinks = append(sinks, report.NewJUnit(f))
+		s.reports = append(s.reports, report.NewJUnit(f))
 	}
-	return sinks, nil
+	return nil
 }
 
 // collect removes what earlier runs left and whose time is over.
@@ -263,7 +272,7 @@ func (s *session) config() (runner.Config, error) {
 		Prepare:  s.preparation,
 		Settings: func(vm inventory.VM) (runner.Settings, error) { return settingsOf(s.inv, vm) },
 		Plan:     func(q runner.PlanQuery) []engine.Step { return phases.Plan(phases.Query(q)) },
-		Tasks:    s.tasks(), Guest: guests{s}, Journal: journal{s.app, s.store}, Bus: s.bus,
+		Tasks:    s.tasks(), Guest: guests{s}, Journal: journal{s.app, s.store, s.hosts}, Bus: s.bus,
 		Dir: s.dir, User: s.user(), Keep: s.keep, KeepFor: s.flags.keepFor,
 		Parallel: s.flags.parallel, FailFast: s.flags.failFast, Check: s.flags.check,
 	}

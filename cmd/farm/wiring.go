@@ -21,11 +21,16 @@ func (unclosed) Close() error { return nil }
 type journal struct {
 	app   *app
 	store *store.Store
+	hosts []*hypervisor
 }
 
 func (j journal) Intend(m runner.MachineRecord) error {
+	reached, err := hypervisorRecord(j.hosts, m.Host)
+	if err != nil {
+		return err
+	}
 	return j.store.Intend(store.Machine{
-		Name: m.Name, Run: m.Run, VM: m.VM, Host: m.Host, Dir: m.Dir,
+		Name: m.Name, Run: m.Run, VM: m.VM, Host: m.Host, Dir: m.Dir, Hypervisor: reached,
 		SSHUser: m.SSHUser, KeyFile: m.KeyFile, HostKeys: m.HostKeys,
 	})
 }

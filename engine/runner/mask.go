@@ -43,24 +43,40 @@ func (m *Mask) Add(secrets ...string) {
 	m.replacer = strings.NewReplacer(pairs...)
 }
 
-// AddVars adds the text values in v whose names say that they are secret.
-func (m *Mask) AddVars(v *value.Dict) {
-	for k, item := range v.All() {
-		switch t := item.(type) {
-		case *value.Dict:
-			m.AddVars(t)
-		case string:
-			if name, _ := k.(string); Secret(name) {
-				m.Add(t)
+// AddValue adds the values at every depth of v that stand under a name that says that they are
+// secret; under such a name everything is.
+func (m *Mask) AddValue(name string, v any) {
+	switch t := v.(type) {
+	case *value.Dict:
+		for k, item := range t.All() {
+			key := value.Text(k)
+			if Secret(name) {
+				key = name
 			}
+			m.AddValue(key, item)
+		}
+	case []any:
+		for _, item := range t {
+			m.AddValue(name, item)
+		}
+	case string, int64, float64:
+		if Secret(name) {
+			m.Add(value.Text(t))
 		}
 	}
 }
 
-// Secret reports whether a variable's name says that its value is secret.
+// secretWords are parts of names whose values are not shown.
+var secretWords = []string{"password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "private_key", "_pass", "credential"}
+
+// Secret reports whether a variable's name says that its value is secret. The name of a
+// file that holds a secret is none.
 func Secret(name string) bool {
 	name = strings.ToLower(name)
-	for _, word := range []string{"password", "passwd", "passphrase", "secret", "token", "private_key_text", "api_key"} {
+	if strings.HasSuffix(name, "_file") || strings.HasSuffix(name, "_path") {
+		return false
+	}
+	for _, word := range secretWords {
 		if strings.Contains(name, word) {
 			return true
 		}

@@ -189,7 +189,7 @@ func (v *vmRun) steps(ctx, hard context.Context, steps []engine.Step) {
 			v.warn("%v; the run goes on without it", err)
 		case strings.HasPrefix(name, "restore ") && ctx.Err() == nil:
 			v.warn("%v; falling back", err)
-			steps = append(steps[:i+1:i+1], v.replan(name)...)
+			steps = append(steps[:i+1:i+1], v.replan(ctx, name)...)
 		case v.first == nil:
 			v.first = err
 		}
@@ -201,10 +201,10 @@ func (v *vmRun) steps(ctx, hard context.Context, steps []engine.Step) {
 }
 
 // replan lists the steps that are left when a state could not be restored.
-func (v *vmRun) replan(restored string) []engine.Step {
+func (v *vmRun) replan(ctx context.Context, restored string) []engine.Step {
 	return v.Plan(PlanQuery{
 		Allowed: v.Allowed, Timeout: v.settings.Timeout, CanCache: v.settings.Cache && !v.Check,
-		Clean: restored == "restore init" && v.valid(context.Background(), "clean"),
+		Clean: restored == "restore init" && v.valid(ctx, "clean"),
 	})
 }
 

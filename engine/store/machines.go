@@ -15,17 +15,19 @@ const (
 
 // Machine is a machine that farm made or was about to make.
 type Machine struct {
-	Name      string    `json:"name"` // libvirt's
-	Run       string    `json:"run"`
-	VM        string    `json:"vm"`   // id
-	Host      string    `json:"host"` // inventory name
-	Dir       string    `json:"dir"`  // its folder on the host
-	SSHUser   string    `json:"ssh_user"`
-	KeyFile   string    `json:"key_file"`
-	HostKeys  []string  `json:"host_keys"`
-	State     string    `json:"state"`
-	Created   time.Time `json:"created"`
-	KeepUntil time.Time `json:"keep_until"`
+	Name string `json:"name"` // libvirt's
+	Run  string `json:"run"`
+	VM   string `json:"vm"`   // id
+	Host string `json:"host"` // inventory name
+	Dir  string `json:"dir"`  // its folder on the host
+	// Hypervisor is how the host is reached, as JSON, without passwords.
+	Hypervisor string    `json:"hypervisor"`
+	SSHUser    string    `json:"ssh_user"`
+	KeyFile    string    `json:"key_file"`
+	HostKeys   []string  `json:"host_keys"`
+	State      string    `json:"state"`
+	Created    time.Time `json:"created"`
+	KeepUntil  time.Time `json:"keep_until"`
 }
 
 // Intend records a machine before it is made.
@@ -34,9 +36,9 @@ func (s *Store) Intend(m Machine) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.db.Exec(`INSERT INTO machines (name, run, vm, host, dir, ssh_user, key_file, host_keys, state, created)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		m.Name, m.Run, m.VM, m.Host, m.Dir, m.SSHUser, m.KeyFile, string(keys), Intended, stamp(time.Now()))
+	_, err = s.db.Exec(`INSERT INTO machines (name, run, vm, host, dir, hypervisor, ssh_user, key_file, host_keys, state, created)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		m.Name, m.Run, m.VM, m.Host, m.Dir, m.Hypervisor, m.SSHUser, m.KeyFile, string(keys), Intended, stamp(time.Now()))
 	return err
 }
 
@@ -48,7 +50,7 @@ func (s *Store) Settle(name, state string, keepUntil time.Time) error {
 
 // Machines lists the machines that are not gone, newest first.
 func (s *Store) Machines(ctx context.Context) ([]Machine, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT name, run, vm, host, dir, ssh_user, key_file, host_keys, state, created, keep_until
+	rows, err := s.db.QueryContext(ctx, `SELECT name, run, vm, host, dir, hypervisor, ssh_user, key_file, host_keys, state, created, keep_until
 		FROM machines WHERE state != ? ORDER BY created DESC, name DESC`, Gone)
 	if err != nil {
 		return nil, err
@@ -58,7 +60,7 @@ func (s *Store) Machines(ctx context.Context) ([]Machine, error) {
 	for rows.Next() {
 		var m Machine
 		var keys, created, until string
-		if err := rows.Scan(&m.Name, &m.Run, &m.VM, &m.Host, &m.Dir, &m.SSHUser, &m.KeyFile, &keys, &m.State, &created, &until); err != nil {
+		if err := rows.Scan(&m.Name, &m.Run, &m.VM, &m.Host, &m.Dir, &m.Hypervisor, &m.SSHUser, &m.KeyFile, &keys, &m.State, &created, &until); err != nil {
 			return nil, err
 		}
 		if err := json.Unmarshal([]byte(keys), &m.HostKeys); err != nil {

@@ -5,7 +5,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,14 +20,13 @@ type Store struct{ db *sql.DB }
 
 const schema = `
 CREATE TABLE IF NOT EXISTS runs (
-	id TEXT PRIMARY KEY, inventory TEXT NOT NULL, args TEXT NOT NULL, vars TEXT NOT NULL, extra TEXT NOT NULL, dir TEXT NOT NULL,
-	pid INTEGER NOT NULL, started TEXT NOT NULL, ended TEXT NOT NULL DEFAULT '', status TEXT NOT NULL DEFAULT '');
+	id TEXT PRIMARY KEY, inventory TEXT NOT NULL, dir TEXT NOT NULL, started TEXT NOT NULL, ended TEXT NOT NULL DEFAULT '', status TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS events (
 	run TEXT NOT NULL, seq INTEGER NOT NULL, vm TEXT NOT NULL, kind TEXT NOT NULL, event TEXT NOT NULL,
 	PRIMARY KEY (run, seq)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS machines (
 	name TEXT PRIMARY KEY, run TEXT NOT NULL, vm TEXT NOT NULL, host TEXT NOT NULL, dir TEXT NOT NULL,
-	ssh_user TEXT NOT NULL, key_file TEXT NOT NULL, host_keys TEXT NOT NULL,
+	hypervisor TEXT NOT NULL, ssh_user TEXT NOT NULL, key_file TEXT NOT NULL, host_keys TEXT NOT NULL,
 	state TEXT NOT NULL, created TEXT NOT NULL, keep_until TEXT NOT NULL DEFAULT '');
 `
 
@@ -61,11 +59,7 @@ func (s *Store) Close() error { return s.db.Close() }
 type Run struct {
 	ID        string        `json:"id"`
 	Inventory string        `json:"inventory"` // path of the file
-	Args      []string      `json:"args"`      // the command line, to repeat it
-	Vars      []string      `json:"vars"`      // --vars, absolute
-	Extra     []string      `json:"extra"`     // -e
 	Dir       string        `json:"dir"`       // the run's folder
-	PID       int           `json:"pid"`
 	Started   time.Time     `json:"started"`
 	Ended     time.Time     `json:"ended"` // zero while it goes on, or when it was cut off
 	Status    engine.Status `json:"status"`
@@ -73,16 +67,8 @@ type Run struct {
 
 // Begin records a run before it starts.
 func (s *Store) Begin(r Run) error {
-	var lists [3]string
-	for i, list := range [][]string{r.Args, r.Vars, r.Extra} {
-		text, err := json.Marshal(list)
-		if err != nil {
-			return err
-		}
-		lists[i] = string(text)
-	}
-	_, err := s.db.Exec(`INSERT INTO runs (id, inventory, args, vars, extra, dir, pid, started) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		r.ID, r.Inventory, lists[0], lists[1], lists[2], r.Dir, r.PID, stamp(r.Started))
+	_, err := s.db.Exec(`INSERT INTO runs (id, inventory, dir, started) VALUES (?, ?, ?, ?)`,
+		r.ID, r.Inventory, r.Dir, stamp(r.Started))
 	return err
 }
 
@@ -97,7 +83,7 @@ func (s *Store) Runs(ctx context.Context, limit int) ([]Run, error) {
 	if limit <= 0 {
 		limit = -1
 	}
-	rows, err := s.db.QueryContext(ctx, `SELECT id, inventory, args, vars, extra, dir, pid, started, ended, status FROM runs ORDER BY started DESC, id DESC LIMIT ?`, limit)
+	rows, err := s.db.QueryContext(ctx, `SELECT id, inventory, dir, started, ended, status FROM runs ORDER BY started DESC, id DESC LIMIT ?`, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -105,14 +91,9 @@ func (s *Store) Runs(ctx context.Context, limit int) ([]Run, error) {
 	var runs []Run
 	for rows.Next() {
 		var r Run
-		var args, vars, extra, started, ended, status string
-		if err := rows.Scan(&r.ID, &r.Inventory, &args, &vars, &extra, &r.Dir, &r.PID, &started, &ended, &status); err != nil {
+		var started, ended, status string
+		if err := rows.Scan(&r.ID, &r.Inventory, &r.Dir, &started, &ended, &status); err != nil {
 			return nil, err
-		}
-		for i, list := range []*[]string{&r.Args, &r.Vars, &r.Extra} {
-			if err := json.Unmarshal([]byte([]string{args, vars, extra}[i]), list); err != nil {
-				return nil, err
-			}
 		}
 		r.Started, r.Ended, r.Status = parse(started), parse(ended), engine.Status(status)
 		runs = append(runs, r)

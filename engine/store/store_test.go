@@ -25,7 +25,7 @@ func TestStoreKeepsRunsAndEventsAfterReopening(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "farm.db")
 	s := open(t, path)
 	started := time.Date(2026, 1, 2, 3, 4, 5, 600, time.UTC)
-	want := Run{ID: "r1", Inventory: "/i.yaml", Args: []string{"run", "i.yaml"}, Dir: "/d", PID: 7, Started: started}
+	want := Run{ID: "r1", Inventory: "/i.yaml", Dir: "/d", Started: started}
 	if err := s.Begin(want); err != nil {
 		t.Fatal(err)
 	}
