@@ -11,15 +11,8 @@ import (
 //
 // Starting a program is what takes time, in an emulated guest above all: one grep reads all
 // files, each line with its file's name, and the shell itself does what it can.
-// tell KEY COMMAND... is say with what the command prints.
 const factsScript = `
 limited() { if has timeout; then timeout 5 "$@"; else "$@"; fi 2>/dev/null; }
-tell() {
-	printf '\036%s=' "$1"
-	shift
-	"$@" 2>/dev/null
-	printf '\0'
-}
 named() { # of /etc/hosts, whose first name for a host is the full one
 	while [ $farm_n -lt 200 ] && read -r farm_a farm_f farm_l; do
 		farm_n=$((farm_n + 1))

@@ -15,11 +15,18 @@ import (
 // basics are the functions that every script of a module may call:
 //
 //	say KEY VALUE    puts KEY into the reply; other output on descriptor 1 goes to Stdout
+//	tell KEY CMD...  puts KEY into the reply with what CMD prints; cheaper than say with $(CMD)
 //	die TEXT...      ends the script as a failure with that message
 //	has PROGRAM      is true if the program is installed
 //	need PROGRAM...  dies naming the first program that is missing
 //	untilde PATH     prints PATH with a leading ~ or ~user made a home folder
 const basics = `say() { printf '\036%s=%s\0' "$1" "$2"; }
+tell() {
+	printf '\036%s=' "$1"
+	shift
+	"$@" 2>/dev/null
+	printf '\0'
+}
 die() { printf '%s\n' "$*" >&2; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 need() { for farm_n; do has "$farm_n" || die "the program \"$farm_n\" is missing on this host"; done; }

@@ -53,10 +53,13 @@ for f in r w x; do
 	if [ -$f "$path" ]; then say "may_$f" 1; fi
 done
 if [ -n "$algorithm" ] && [ -f "$path" ] && { [ -n "$follow" ] || [ ! -L "$path" ]; } && [ -r "$path" ]; then
-	sumof "$algorithm" "$path"
-	say checksum "$farm_s"
+	if has "${algorithm}sum"; then tell checksum "${algorithm}sum" <"$path"
+	else
+		sumof "$algorithm" "$path"
+		say checksum "$farm_s"
+	fi
 fi
-if [ -n "$mime" ] && has file; then say mime "$(file -bi -- "$path" 2>/dev/null)"; fi
+if [ -n "$mime" ] && has file; then tell mime file -bi -- "$path"; fi
 exit 0
 `
 
@@ -109,8 +112,8 @@ func statValues(r reply, p []string) *value.Dict {
 		d.Set("lnk_target", text(r.get("lnk_target")))
 		d.Set("lnk_source", text(r.get("lnk_source")))
 	}
-	if sum := r.get("checksum"); sum != "" {
-		d.Set("checksum", sum)
+	if sum := strings.Fields(r.get("checksum")); len(sum) > 0 {
+		d.Set("checksum", sum[0]) // of "SUM  -"
 	}
 	if kind, charset, ok := strings.Cut(r.get("mime"), "; charset="); ok {
 		d.Set("mimetype", text(kind))
