@@ -23,9 +23,15 @@ func (inv *Inventory) Check(vms []VM, known func(name string) bool) error {
 	seen := map[string]bool{}
 	look := func(v *expr.Vars) {
 		for _, name := range v.Names() {
-			if _, _, err := v.Get(name); hopeless(err, known) && !seen[err.Error()] {
-				seen[err.Error()] = true
-				errs = append(errs, err)
+			if name == "config" { // its parts are evaluated for each VM
+				continue
+			}
+			_, _, err := v.Get(name)
+			for _, one := range source.Flatten(err) {
+				if hopeless(one, known) && !seen[one.Error()] {
+					seen[one.Error()] = true
+					errs = append(errs, one)
+				}
 			}
 		}
 	}

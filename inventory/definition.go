@@ -99,7 +99,7 @@ func (inv *Inventory) resolve(kind, name, dir string, from int, pos source.Pos, 
 			return nil, &source.Error{Pos: at, What: fmt.Sprintf("%s %q extends itself: there is no other of that name", kind[:len(kind)-1], name), Hint: "`farm catalog list` shows those built in"}
 		}
 		if err != nil {
-			return nil, err
+			return nil, source.Join(err, checkKeys(withoutExtends(def.native)))
 		}
 		def.base = base
 	}
@@ -200,10 +200,15 @@ func (inv *Inventory) unknown(kind, name, dir string, pos source.Pos) error {
 		What: fmt.Sprintf("unknown %s %q: not in the inventory's %s, not %s.yaml or .yml in %s, not in the catalogue", one, name, kind, name, filepath.Join(dir, kind))}
 }
 
+func withoutExtends(native *value.Dict) *value.Dict {
+	own := native.Copy()
+	own.Delete("extends")
+	return own
+}
+
 // prepare merges a native definition with what it extends.
 func (def *definition) prepare() error {
-	own := def.native.Copy()
-	own.Delete("extends")
+	own := withoutExtends(def.native)
 	var errs []error
 	errs = append(errs, checkKeys(own))
 	def.vars = value.NewDict()

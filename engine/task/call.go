@@ -91,13 +91,29 @@ func skippedResult(why string) *value.Dict {
 	return value.NewDict("changed", false, "skipped", true, "skip_reason", why)
 }
 
+// hiddenFailure is all that is told of a failure under no_log.
+const hiddenFailure = "the task failed; its result is hidden because of no_log"
+
+// shownItem is the loop's item as events tell it.
+func (c *call) shownItem() string {
+	if c.quiet && c.item != "" {
+		return "hidden because of no_log"
+	}
+	return c.item
+}
+
 func (p *play) announce(c *call) {
-	p.o.Emit(engine.Event{Kind: engine.TaskStarted, Task: c.title, Module: c.t.Module, File: c.t.Pos.String(), Item: c.item, Host: ""})
+	p.o.Emit(engine.Event{Kind: engine.TaskStarted, Task: c.title, Module: c.t.Module, File: c.t.Pos.String(), Item: c.shownItem()})
 }
 
 // once runs a task for one item: conditions, then the module, again until it is content.
 // The error is nil or a *failure, unless the run ends (unreachable, cancelled, end_host).
 func (p *play) once(ctx context.Context, c *call) (*value.Dict, error) {
+	quiet, err := c.flag("no_log")
+	if err != nil {
+		return c.failed(engine.UserFault, err)
+	}
+	c.quiet = quiet
 	ok, err := p.conditions(c.s, c.vars)
 	if err != nil {
 		p.announce(c)
@@ -108,9 +124,6 @@ func (p *play) once(ctx context.Context, c *call) (*value.Dict, error) {
 	}
 	if _, mine := owned[c.t.Module]; mine {
 		return p.owned(ctx, c)
-	}
-	if c.quiet, err = c.flag("no_log"); err != nil {
-		return c.failed(engine.UserFault, err)
 	}
 	p.announce(c)
 	return c.tries(ctx)
@@ -178,7 +191,10 @@ func (c *call) failed(fault engine.Fault, err error) (*value.Dict, error) {
 
 func (c *call) failure(fault engine.Fault, msg string, res *value.Dict, cause error) error {
 	title := c.title
-	if c.item != "" {
+	switch {
+	case c.quiet:
+		msg = hiddenFailure
+	case c.item != "":
 		title += " (item " + c.item + ")"
 	}
 	return &failure{fault: fault, pos: c.t.Pos, task: c.t, title: title, msg: msg, result: res, cause: cause}

@@ -84,7 +84,7 @@ func statusOf(res *value.Dict) engine.Status {
 // report emits the end of a task.
 func (p *play) report(c *call, res *value.Dict, status engine.Status, err error, start time.Time) {
 	e := engine.Event{
-		Kind: engine.TaskEnded, Task: c.title, Module: c.t.Module, File: c.t.Pos.String(), Item: c.item,
+		Kind: engine.TaskEnded, Task: c.title, Module: c.t.Module, File: c.t.Pos.String(), Item: c.shownItem(),
 		Status: status, ElapsedMS: time.Since(start).Milliseconds(), Result: bounded(res),
 	}
 	if err != nil {
@@ -103,7 +103,7 @@ func (p *play) report(c *call, res *value.Dict, status engine.Status, err error,
 		}
 		e.Result, e.Text = out, ""
 		if err != nil {
-			e.Text = "the task failed; its result is hidden because of no_log"
+			e.Text = hiddenFailure
 		}
 	}
 	if len(e.Text) > maxText {

@@ -3,6 +3,7 @@ package task_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -154,6 +155,19 @@ func TestEventsHideNoLog(t *testing.T) {
 	}
 	if e := b.events[3]; e.Task != "n" || e.Status != engine.Changed || !strings.HasSuffix(e.File, "main.yaml:2:3") {
 		t.Errorf("event %+v", e)
+	}
+}
+
+func TestNoLogHidesItemsAndErrors(t *testing.T) {
+	b := newBench(t, map[string]string{"main.yaml": "- {name: n, say: {text: 'of {{ item }}', fail: true}, loop: [hunter2], no_log: true}\n"})
+	err := b.run()
+	if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "no_log") {
+		t.Errorf("the error is %v", err)
+	}
+	for _, e := range b.events {
+		if text := fmt.Sprintf("%+v", e); strings.Contains(text, "hunter2") {
+			t.Errorf("an event shows the item: %s", text)
+		}
 	}
 }
 
