@@ -66,7 +66,9 @@ func (a *app) evalVars(cmd *cobra.Command, flags *inventoryFlags, args []string,
 		if err != nil {
 			return nil, err
 		}
-		return expr.New(expr.Options{ReadFile: source.ReadText}).Vars(extra), nil
+		lookups := expr.HostOptions()
+		lookups.ReadFile = source.ReadText // bounded
+		return expr.New(lookups).Vars(extra), nil
 	}
 	inv, err := flags.load(args[0])
 	if err != nil {

@@ -71,24 +71,23 @@ func (a *app) vmDir(ctx context.Context, vm, run string) (string, error) {
 			return dir, nil
 		}
 	}
-	return "", noSuchVM(vm, run, runs)
+	return "", noSuchVM(ctx, s, vm, run, runs)
 }
 
-func noSuchVM(vm, run string, runs []store.Run) error {
+func noSuchVM(ctx context.Context, s *store.Store, vm, run string, runs []store.Run) error {
 	where := "any run"
 	if run != "" {
 		where = "run " + run
 	}
 	hint := "no run has been made yet"
 	if len(runs) > 0 {
-		if entries, err := os.ReadDir(runs[0].Dir); err == nil {
-			var ids []string
-			for _, e := range entries {
-				if e.IsDir() {
-					ids = append(ids, e.Name())
-				}
-			}
-			hint = fmt.Sprintf("the last run, %s, has: %s", runs[0].ID, strings.Join(ids, ", "))
+		ids, err := s.VMs(ctx, runs[0].ID)
+		if err != nil {
+			return err
+		}
+		hint = fmt.Sprintf("the last run, %s, has: %s", runs[0].ID, strings.Join(ids, ", "))
+		if len(ids) == 0 {
+			hint = fmt.Sprintf("the last run, %s, came to no VM", runs[0].ID)
 		}
 	}
 	return &usageError{fmt.Errorf("no VM %q in %s (%s)", vm, where, hint)}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"farm/engine"
 	"farm/engine/runner"
 	"farm/engine/store"
 )
@@ -32,6 +33,10 @@ func withRuns(t *testing.T) *app {
 			t.Fatal(err)
 		}
 		if err := s.Begin(store.Run{ID: id, Inventory: "i.yaml", Dir: dir, Started: time.Unix(int64(1000+i), 0)}); err != nil {
+			t.Fatal(err)
+		}
+		sink := s.Sink()
+		if err := sink.Event(engine.Event{Kind: engine.VMEnded, Run: id, Seq: 1, VM: "debian_12/arm64"}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -153,7 +153,10 @@ func (s *session) read(ctx context.Context, path string) (err error) {
 	if s.vms, err = s.app.expand(ctx, s.inv, s.flags.limit); err != nil {
 		return err
 	}
-	return s.validateTasks(s.inv, s.vms)
+	if err := s.validateTasks(s.inv, s.vms); err != nil {
+		return err
+	}
+	return s.someTagged()
 }
 
 // openHypervisors opens the hosts and has definitions see their facts from here on.

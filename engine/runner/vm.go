@@ -208,6 +208,9 @@ func (v *vmRun) replan(ctx context.Context, restored string) []engine.Step {
 	})
 }
 
+// projects are the phases that run the project's own files.
+var projects = map[string]bool{"dependencies": true, "init": true, "main": true, "terminate": true}
+
 // step runs one step under its deadline.
 func (v *vmRun) step(ctx, hard context.Context, step engine.Step) error {
 	if step.Always {
@@ -220,6 +223,9 @@ func (v *vmRun) step(ctx, hard context.Context, step engine.Step) error {
 		err := step.Phase.Run(ctx, &v.Run)
 		if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			err = fmt.Errorf("%s took longer than its deadline of %s: %w", step.Phase.Name(), limit, err)
+			if projects[step.Phase.Name()] { // a test that hangs has failed
+				err = &engine.FaultError{Fault: engine.TestFault, Err: err}
+			}
 		}
 		return err
 	})

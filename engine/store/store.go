@@ -18,6 +18,9 @@ import (
 // Store is one database. Safe for concurrent use, also by several processes.
 type Store struct{ db *sql.DB }
 
+// version is the schema's; it is kept in the database as user_version.
+const version = 1
+
 const schema = `
 CREATE TABLE IF NOT EXISTS runs (
 	id TEXT PRIMARY KEY, inventory TEXT NOT NULL, dir TEXT NOT NULL, started TEXT NOT NULL, ended TEXT NOT NULL DEFAULT '', status TEXT NOT NULL DEFAULT '');
@@ -45,11 +48,34 @@ func Open(path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	if _, err := db.Exec(schema); err != nil {
+	if err := prepare(db); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	return &Store{db}, nil
+}
+
+// prepare makes the tables of a new database and refuses one of another version.
+func prepare(db *sql.DB) error {
+	tx, err := db.Begin()
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // no effect after Commit
+	var have, tables int
+	if err := tx.QueryRow("PRAGMA user_version").Scan(&have); err != nil {
+		return err
+	}
+	if err := tx.QueryRow("SELECT count(*) FROM sqlite_master").Scan(&tables); err != nil {
+		return err
+	}
+	if tables > 0 && have != version {
+		return fmt.Errorf("it has version %d of farm's tables, this farm wants %d; end what it keeps with the farm that made it, then move it away", have, version)
+	}
+	if _, err := tx.Exec(schema + fmt.Sprintf("PRAGMA user_version = %d;", version)); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 // Close closes the database.
@@ -99,6 +125,24 @@ func (s *Store) Runs(ctx context.Context, limit int) ([]Run, error) {
 		runs = append(runs, r)
 	}
 	return runs, rows.Err()
+}
+
+// VMs lists the ids of the VMs of a run, sorted.
+func (s *Store) VMs(ctx context.Context, run string) ([]string, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT DISTINCT vm FROM events WHERE run = ? AND vm != '' ORDER BY vm`, run)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var ids []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
 }
 
 // stamp is a time as text that sorts by time.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,5 +83,16 @@ func TestStoreListsMachinesUntilTheyAreGone(t *testing.T) {
 	}
 	if all, _ := s.Machines(context.Background()); len(all) != 0 {
 		t.Errorf("a machine that is gone is listed: %+v", all)
+	}
+}
+
+func TestOpenRefusesTablesOfAnotherVersion(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "farm.db")
+	s := open(t, path)
+	if _, err := s.db.Exec("PRAGMA user_version = 99"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "version 99") {
+		t.Errorf("got %v", err)
 	}
 }
