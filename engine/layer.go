@@ -15,11 +15,15 @@ type Layers interface {
 	Find(ctx context.Context, key string) (Layer, error)
 	// Overlay makes throw-away disks over l in dir and returns them in l's order.
 	Overlay(ctx context.Context, l Layer, dir string) ([]MachineDisk, error)
+	// Reserve makes the caller the only one who may make the layer key, until release is
+	// called. fs.ErrExist, wrapped, if it is there or somebody else is making it.
+	Reserve(ctx context.Context, key string) (release func(), err error)
 	// Continue makes the files in dir in which the writable disks of a running machine go
 	// on once Freeze makes them the layer key; they stand on that layer's files.
 	Continue(ctx context.Context, key string, disks []MachineDisk, dir string) ([]MachineDisk, error)
 	// Freeze turns disks that nothing writes any more into a layer, with the parent's
-	// layers below; atomically: there is a whole layer or none.
+	// layers below; atomically: there is a whole layer or none. fs.ErrExist, wrapped, if there is
+	// one with the key already: it is another's, and disks of Continue must not stand on it.
 	Freeze(ctx context.Context, m FreezeSpec) (Layer, error)
 	// List lists layers, oldest first.
 	List(ctx context.Context) ([]Layer, error)

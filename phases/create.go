@@ -2,7 +2,9 @@ package phases
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"strings"
 
@@ -19,12 +21,21 @@ func (p create) Run(ctx context.Context, r *engine.Run) error {
 	if state.Key == "" {
 		return engine.Skip("not cached for this VM")
 	}
-	if err := syncGuest(ctx, r); err != nil {
-		return err
-	}
 	snap, ok := r.Machine.(engine.Snapshotter)
 	if !ok {
 		return engine.Skip("this kind of hypervisor cannot freeze the disks of a running machine")
+	}
+	// Two VMs may want the same layer. Only one may let its disks go on over it: the other's
+	// would stand on blocks that they were not written over.
+	release, err := r.Layers.Reserve(ctx, state.Key)
+	if errors.Is(err, fs.ErrExist) {
+		return engine.Skip("another VM has made it, or is making it")
+	} else if err != nil {
+		return fmt.Errorf("layer %q: %w", state.Name, err)
+	}
+	defer release()
+	if err := syncGuest(ctx, r); err != nil {
+		return err
 	}
 	frozen := r.Disks
 	next, err := r.Layers.Continue(ctx, state.Key, frozen, r.HostDir)
@@ -40,6 +51,8 @@ func (p create) Run(ctx context.Context, r *engine.Run) error {
 		NVRAM: nvram(ctx, r), HostKeys: r.Layer.HostKeys, VM: r.VM.ID, Inputs: state.Inputs,
 	})
 	if err != nil {
+		// The disks stand on files that are no layer: nothing more can be kept of them.
+		r.States = nil
 		return fmt.Errorf("layer %q: %w", state.Name, err)
 	}
 	r.Layer = layer

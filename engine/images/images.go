@@ -30,16 +30,17 @@ type Store struct {
 
 	// A held lock is a command that runs for minutes, and a connection carries only a few at
 	// once: these leave room for the commands that do the work.
-	preparing, freezing chan struct{}
+	preparing, freezing, reserving chan struct{}
 
 	mu     sync.Mutex
 	flight map[string]*flight // preparations under way in this process, by key
+	making map[string]bool    // layers that are reserved in this process
 }
 
 // Open makes the folders of a store on conn's machine, if they are missing. dir may
 // start with ~/, the home of the user that conn logs in as.
 func Open(ctx context.Context, conn engine.Conn, dir string) (*Store, error) {
-	s := &Store{conn: conn, flight: map[string]*flight{}, preparing: make(chan struct{}, 2), freezing: make(chan struct{}, 1)}
+	s := &Store{conn: conn, flight: map[string]*flight{}, making: map[string]bool{}, preparing: make(chan struct{}, 2), freezing: make(chan struct{}, 1), reserving: make(chan struct{}, 2)}
 	out, err := s.sh(ctx, `
 dir=$1
 case $dir in "~") dir=$HOME ;; "~/"*) dir=$HOME/${dir#??} ;; esac

@@ -301,6 +301,38 @@ func TestFreezeMakesChain(t *testing.T) {
 	}
 }
 
+func TestOnlyOneMakesALayer(t *testing.T) {
+	h := newHost(t)
+	s, other := open(t, h), open(t, h)
+	l := base(t, s, preparation(nil))
+	spec := freezeSpec(l, overlay(t, s, l, filepath.Join(h.home, "vm")), "c")
+	release, err := s.Reserve(t.Context(), spec.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, store := range map[string]*Store{"the same process": s, "another": other} {
+		if _, err := store.Reserve(t.Context(), spec.Key); !errors.Is(err, os.ErrExist) {
+			t.Errorf("%s reserves it too: %v", name, err)
+		}
+	}
+	if _, err := s.Freeze(t.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+	release()
+	if _, err := other.Reserve(t.Context(), spec.Key); !errors.Is(err, os.ErrExist) {
+		t.Errorf("reserved although it is there: %v", err)
+	}
+	spec.Disks = overlay(t, s, l, filepath.Join(h.home, "vm2"))
+	if _, err := other.Freeze(t.Context(), spec); !errors.Is(err, os.ErrExist) {
+		t.Errorf("another's layer was taken for our own: %v", err)
+	}
+	if again, err := s.Reserve(t.Context(), strings.Repeat("d", 64)); err != nil {
+		t.Error(err)
+	} else {
+		again()
+	}
+}
+
 func TestFreezeRefusesForeignDisks(t *testing.T) {
 	h := newHost(t)
 	s := open(t, h)

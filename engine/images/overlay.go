@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"strings"
 
@@ -72,7 +73,7 @@ done`
 
 // Freeze turns overlays that nothing writes any more into a layer. The overlays are gone
 // afterwards; after an error they are as they were. A layer with the key that is there
-// already is returned, and the overlays stay.
+// already is somebody else's: fs.ErrExist.
 func (s *Store) Freeze(ctx context.Context, m engine.FreezeSpec) (engine.Layer, error) {
 	fail := func(err error) (engine.Layer, error) {
 		return engine.Layer{}, engine.Blame(blameFor(err), fmt.Errorf("freeze layer %q of VM %q on %s: %w", m.Name, m.VM, s.conn, err))
@@ -95,7 +96,10 @@ func (s *Store) Freeze(ctx context.Context, m engine.FreezeSpec) (engine.Layer, 
 		}
 		defer release()
 		l, err := s.find(ctx, m.Key)
-		if err == nil || ctx.Err() != nil {
+		if err == nil {
+			return l, fs.ErrExist
+		}
+		if ctx.Err() != nil {
 			return l, err
 		}
 		if !errors.Is(err, engine.ErrNotExist) {

@@ -24,6 +24,7 @@ type world struct {
 	traces map[string][]string
 	layers map[string]engine.Layer
 	fail   map[string]error // "vm phase" or "vm freeze", ...
+	making map[string]bool  // layers that somebody else is making
 	made   []MachineRecord
 	state  map[string]string // of machines, by the journal
 	// machines are those that earlier runs left on the host.
@@ -165,6 +166,14 @@ func (l fakeLayers) Overlay(_ context.Context, layer engine.Layer, dir string) (
 	}
 	return []engine.MachineDisk{{Path: dir + "/disk0.qcow2"}}, l.w.note(id, "overlay "+layer.Name)
 }
+func (l fakeLayers) Reserve(_ context.Context, key string) (func(), error) {
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
+	if _, ok := l.w.layers[key]; ok || l.w.making[key] {
+		return nil, fs.ErrExist
+	}
+	return func() {}, nil
+}
 func (l fakeLayers) Continue(_ context.Context, _ string, disks []engine.MachineDisk, _ string) ([]engine.MachineDisk, error) {
 	return disks, nil
 }
@@ -268,6 +277,34 @@ func TestRunGoesOnWhereALayerCannotBeMade(t *testing.T) {
 	}
 }
 
+func TestRunKeepsNothingMoreOnceADiskHasNoLayer(t *testing.T) {
+	w := newWorld()
+	w.fail["a layer clean"] = errors.New("another's")
+	if got := w.run(t, nil, "a")["a"].Status; got != engine.OK || strings.Contains(w.trace("a"), "layer vde.0.init") {
+		t.Errorf("%s: %s", got, w.trace("a"))
+	}
+}
+
+func TestRunLeavesALayerToTheOneWhoMakesIt(t *testing.T) {
+	w := newWorld()
+	w.run(t, nil, "a")
+	w.making = map[string]bool{}
+	for key, l := range w.layers {
+		if l.Name == "clean" {
+			delete(w.layers, key)
+			w.making[key] = true
+		} else {
+			delete(w.layers, key)
+		}
+	}
+	w.traces = map[string][]string{}
+	w.run(t, nil, "a")
+	want := "base, overlay base, start, dependencies, init, sync, freeze, layer vde.0.init, main, terminate, shutdown, remove"
+	if got := w.trace("a"); got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
+
 func TestRunFallsBackWhereALayerCannotBeRestored(t *testing.T) {
 	w := newWorld()
 	w.run(t, nil, "a")
@@ -276,7 +313,7 @@ func TestRunFallsBackWhereALayerCannotBeRestored(t *testing.T) {
 	if got := w.run(t, nil, "a")["a"]; got.Status != engine.OK {
 		t.Errorf("%s: %s", got.Status, got.Why)
 	}
-	want := "base, overlay vde.0.init, overlay clean, start, dependencies, init, sync, freeze, layer vde.0.init, main, terminate, shutdown, remove"
+	want := "base, overlay vde.0.init, overlay clean, start, dependencies, init, main, terminate, shutdown, remove"
 	if got := w.trace("a"); got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
