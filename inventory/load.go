@@ -17,7 +17,9 @@ func Load(path string, o Options) (*Inventory, error) {
 		return nil, err
 	}
 	inv := &Inventory{path: abs, dir: filepath.Dir(abs), graph: newGraph()}
-	inv.engine = expr.New(expr.Options{ReadFile: inv.readFile})
+	lookups := expr.HostOptions(inv.dir)
+	lookups.ReadFile = inv.readFile // bounded
+	inv.engine = expr.New(lookups)
 	inv.vars = newVarFiles(filepath.Dir(path))
 	inv.reset()
 	extra, err := ReadExtra(o)

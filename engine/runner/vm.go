@@ -248,7 +248,7 @@ func (v *vmRun) timed(phase string, f func() error) error {
 	if why, ok := engine.SkippedWhy(err); ok {
 		e.Status, e.Text, err = engine.Skipped, why, nil
 	} else if err != nil {
-		e.Status, e.Fault, e.Text = statusOf(err), engine.FaultOf(err), err.Error()
+		e.Status, e.Fault, e.Text = statusOf(err), engine.FaultOf(err), reason(err)
 	}
 	v.Run.Emit(e)
 	return err
@@ -338,9 +338,17 @@ func (v *vmRun) saveConsole(ctx context.Context) {
 func (v *vmRun) end(err error) {
 	e := engine.Event{Kind: engine.VMEnded, Status: statusOf(err), Fault: engine.FaultOf(err), ElapsedMS: time.Since(v.begun).Milliseconds()}
 	if err != nil {
-		e.Text = err.Error()
+		e.Text = reason(err)
 	}
 	v.Run.Emit(e)
+}
+
+// reason is why something did not go well, for people.
+func reason(err error) string {
+	if engine.FaultOf(err) == engine.Cancelled {
+		return "interrupted"
+	}
+	return err.Error()
 }
 
 func (v *vmRun) warn(format string, args ...any) {
