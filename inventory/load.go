@@ -1,8 +1,10 @@
 package inventory
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 
 	"farm/inventory/expr"
 	"farm/inventory/source"
@@ -29,7 +31,7 @@ func Load(path string, o Options) (*Inventory, error) {
 	inv.extra = extra
 	top, err := readDict(path)
 	if err != nil {
-		return nil, err
+		return nil, hintINI(path, err)
 	}
 	r := reader{g: inv.graph}
 	for key, v := range top.All() {
@@ -54,6 +56,18 @@ func Load(path string, o Options) (*Inventory, error) {
 	r.add(err)
 	return inv, source.Join(r.errs...)
 }
+
+// hintINI adds to the error of a file that looks like an INI inventory what would be right.
+func hintINI(path string, err error) error {
+	var bad *source.Error
+	text, readErr := source.ReadText(path)
+	if readErr == nil && errors.As(err, &bad) && iniSection.Match(text) {
+		bad.Hint = "this looks like an INI inventory; only YAML is read: `ansible-inventory -y --list` converts"
+	}
+	return err
+}
+
+var iniSection = regexp.MustCompile(`(?m)^\[[\w.-]+(:(vars|children))?\]\s*$`)
 
 // setInline takes the definitions that the inventory itself holds.
 func (inv *Inventory) setInline(r *reader, top *value.Dict, kind string, v any) {

@@ -43,6 +43,7 @@ func (p create) Run(ctx context.Context, r *engine.Run) error {
 		return fmt.Errorf("layer %q: %w", state.Name, err)
 	}
 	if err := snap.Snapshot(ctx, frozen, next, true); err != nil {
+		r.States = nil // nobody knows on which files the disks are now
 		return fmt.Errorf("layer %q: %w", state.Name, err)
 	}
 	r.Disks = next

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -210,11 +212,12 @@ func liveRuns(ctx context.Context, s *store.Store) (map[string]bool, error) {
 // lockName is the file in a run's folder that its process holds a lock on.
 const lockName = "lock"
 
-// locked reports whether a process holds the lock of a run.
+// locked reports whether a process holds the lock of a run. Where that cannot be told
+// the run counts as alive: its machines are not ours to end.
 func locked(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
-		return false
+		return !errors.Is(err, fs.ErrNotExist)
 	}
 	defer f.Close()
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -320,6 +321,9 @@ func (s *session) finish() error {
 		fmt.Fprintln(out)
 		err = report.Summary{State: state, Dir: s.dir, Again: s.again(), Kept: s.keptUntil(), Folder: runner.FileName}.Write(out)
 	})
+	if errors.Is(err, syscall.EPIPE) {
+		err = nil // nobody reads it; the verdict stands
+	}
 	if e := s.store.Finish(s.id, status); err == nil {
 		err = e
 	}

@@ -9,14 +9,16 @@ import (
 	"syscall"
 )
 
-// interrupts maps Ctrl-C (and SIGTERM) to contexts: the first ends soft, so that
+// interrupts maps Ctrl-C (and SIGTERM, and the loss of the terminal) to contexts: the first ends soft, so that
 // nothing new starts; the second ends hard, so that machines are switched off; the
 // third leaves at once.
 func interrupts(ctx context.Context, say io.Writer) (soft, hard context.Context, stop func()) {
 	soft, endSoft := context.WithCancel(ctx)
 	hard, endHard := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 3)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	// A reader that goes away (`farm run ... | head`) must not end the run.
+	signal.Ignore(syscall.SIGPIPE)
 	done := make(chan struct{})
 	go func() {
 		for n := 1; ; n++ {

@@ -111,7 +111,11 @@ func (m *Mask) Value(v any) any {
 	case *value.Dict:
 		out := value.NewDict()
 		for k, item := range t.All() {
-			out.Set(k, m.Value(item))
+			item = m.Value(item)
+			if text, ok := item.(string); ok && text != "" && m != nil && Secret(value.Text(k)) {
+				item = masked // known to nobody before, such as a result of set_fact
+			}
+			out.Set(k, item)
 		}
 		return out
 	}
