@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -104,7 +105,15 @@ func (p *progress) count(format string, n int) {
 	}
 }
 
-func (p *progress) say(text string) { p.emit(engine.Event{Kind: engine.Progress, Text: text}) }
+func (p *progress) say(text string) {
+	p.emit(engine.Event{Kind: engine.Progress, Text: withoutLogin(text)})
+}
+
+// userInfo is the login in a URL.
+var userInfo = regexp.MustCompile(`://[^/\s@]+@`)
+
+// withoutLogin takes the logins out of the URLs in text.
+func withoutLogin(text string) string { return userInfo.ReplaceAllString(text, "://") }
 
 // explain adds to err what the build last said.
 func (p *progress) explain(err error) error {

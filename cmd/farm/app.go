@@ -104,7 +104,7 @@ var commands = []func(*app) *cobra.Command{
 func (a *app) flagsFromEnv(cmd *cobra.Command) error {
 	var bad error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if f.Changed || f.Name == "help" || f.Name == "version" {
+		if f.Changed || f.Name == "help" || f.Name == "version" || f.Name == "all" { // what ends everything is said each time
 			return
 		}
 		name := "FARM_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))

@@ -168,13 +168,14 @@ func (s *session) openHypervisors(ctx context.Context) error {
 	}
 	fmt.Fprintf(s.err, "opening %s\n", names(list))
 	s.hosts = s.openHosts(ctx, list)
-	if err := allDown(s.hosts); err != nil {
+	if ctx.Err() != nil {
 		closeAll(s.hosts)
-		if ctx.Err() != nil {
-			return engine.Blame(engine.Cancelled, ctx.Err())
-		}
-		return err
+		return engine.Blame(engine.Cancelled, ctx.Err())
 	}
+	if err := allDown(s.hosts); err != nil && engine.FaultOf(err) == engine.UserFault {
+		return err // the inventory is wrong
+	}
+	// With every host down the run goes on to say so for each VM, in all reports.
 	for _, h := range s.hosts {
 		if h.err != nil {
 			fmt.Fprintf(s.err, "farm: hypervisor %q is not used: %v\n", h.Name, h.err)

@@ -150,7 +150,14 @@ func (s *session) loginUser(vm inventory.VM) string {
 
 // definitionRunner runs definitions that are task files.
 func (a *app) definitionRunner(inv *inventory.Inventory) inventory.DefinitionRunner {
-	return task.Definitions(a.taskOptions(inv), nil)
+	run := task.Definitions(a.taskOptions(inv), nil)
+	return func(ctx context.Context, r inventory.DefinitionRequest) (inventory.DefinitionFacts, error) {
+		facts, err := run(ctx, r)
+		if engine.FaultOf(err) == engine.TestFault { // a definition tests nothing
+			err = &engine.FaultError{Fault: engine.UserFault, Err: err}
+		}
+		return facts, err
+	}
 }
 
 // validateTasks checks the phase files and settings of VMs without running anything.

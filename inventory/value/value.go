@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"reflect"
 	"sort"
 	"strings"
@@ -66,8 +67,24 @@ func (d *Dict) MarshalJSON() ([]byte, error) {
 // MarshalJSON writes the template's text.
 func (t Template) MarshalJSON() ([]byte, error) { return marshal(t.Text) }
 
-// marshal is json.Marshal without the HTML escapes.
+// marshal is json.Marshal without the HTML escapes, and with the numbers that JSON does
+// not have as Python's names for them, in quotes: "Infinity", "-Infinity", "NaN".
 func marshal(v any) ([]byte, error) {
+	switch t := v.(type) {
+	case *Dict:
+		return t.MarshalJSON()
+	case []any:
+		return marshalList(t)
+	case float64:
+		switch {
+		case math.IsNaN(t):
+			v = "NaN"
+		case math.IsInf(t, 1):
+			v = "Infinity"
+		case math.IsInf(t, -1):
+			v = "-Infinity"
+		}
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -75,6 +92,24 @@ func marshal(v any) ([]byte, error) {
 		return nil, err
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+func marshalList(list []any) ([]byte, error) {
+	if list == nil {
+		return []byte("null"), nil
+	}
+	b := []byte{'['}
+	for i, item := range list {
+		text, err := marshal(item)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, text...)
+	}
+	return append(b, ']'), nil
 }
 
 // FromJSON parses JSON text into a value; numbers without a fraction become int64.
