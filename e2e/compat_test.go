@@ -21,7 +21,7 @@ var cloudFiles = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(filepath.Dir(home), "cloud-image")
+	dir := filepath.Join(filepath.Dir(home), "published")
 	out, err := exec.Command("lab/cloud", dir).CombinedOutput()
 	if err != nil {
 		return "", &os.PathError{Op: string(out), Path: "lab/cloud", Err: err}
