@@ -69,6 +69,9 @@ func TestUnarchiveRefuses(t *testing.T) {
 	b.check("unarchive", "{src: cut.tgz, dest: DIR}", "failed")
 	b.check("unarchive", "{src: a.tgz, dest: DIR/none}", "failed")
 	b.check("unarchive", "{src: none.tgz, dest: DIR}", "failed")
+	if os.Getenv(busyboxBin) != "" {
+		return // its shell finds its own programs without a PATH
+	}
 	b.only("")
 	b.write("bin/sh", "")
 	b.task.Env = map[string]string{"PATH": "/nonexistent"}
