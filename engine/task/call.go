@@ -103,7 +103,7 @@ func (c *call) shownItem() string {
 }
 
 func (p *play) announce(c *call) {
-	p.o.Emit(engine.Event{Kind: engine.TaskStarted, Task: c.title, Module: c.t.Module, File: c.t.Pos.String(), Item: c.shownItem()})
+	p.emit(engine.Event{Kind: engine.TaskStarted, Task: c.title, Module: c.t.Module, File: c.t.Pos.String(), Item: c.shownItem()})
 }
 
 // once runs a task for one item: conditions, then the module, again until it is content.

@@ -28,7 +28,7 @@ func (p *play) done(ctx context.Context, c *call, res *value.Dict, err error, st
 	if errors.As(err, &inner) {
 		return inner.err
 	}
-	if errors.Is(err, errEndHost) {
+	if errors.Is(err, ErrEndHost) {
 		return err
 	}
 	if res == nil {
@@ -109,7 +109,7 @@ func (p *play) report(c *call, res *value.Dict, status engine.Status, err error,
 	if len(e.Text) > maxText {
 		e.Text = cut(e.Text)
 	}
-	p.o.Emit(e)
+	p.emit(e)
 }
 
 // bounded is v with every long text cut in its middle.

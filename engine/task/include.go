@@ -211,8 +211,12 @@ func (p *play) meta(ctx context.Context, c *call) (*value.Dict, error) {
 			return res, passed{err}
 		}
 		return res, passed{}
-	case "end_host", "end_play", "end_batch":
-		return res, errEndHost
+	case "end_host":
+		return res, ErrEndHost
+	case "end_batch":
+		return res, ErrEndBatch
+	case "end_play":
+		return res, ErrEndPlay
 	case "clear_facts":
 		p.h.Facts = nil
 	}
@@ -286,7 +290,7 @@ func (p *play) flush(ctx context.Context) error {
 			delete(p.h.notified, t)
 			ran = true
 			file := filepath.Join(t.dir, "main.yaml")
-			s := &scope{keys: value.NewDict(), file: file, role: t.role}
+			s := &scope{parent: p.root, keys: value.NewDict(), file: file, role: t.role}
 			if err := p.tasks(ctx, []*Task{t}, s); err != nil {
 				return err
 			}

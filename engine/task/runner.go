@@ -68,6 +68,9 @@ type HostState struct {
 	// Reconnect opens Conn anew after a reboot; nil = it cannot be.
 	Reconnect func(ctx context.Context) (engine.Conn, error)
 
+	// Emit hears of the events on the host instead of the Runner's; may be nil.
+	Emit engine.Emit
+
 	// Facts are what setup found (ansible_*); under the variables of blocks and tasks.
 	Facts *value.Dict
 	// Set are facts that set_fact set and results that register took.
@@ -149,28 +152,15 @@ func (r *Runner) RunFile(ctx context.Context, path string, h *HostState, vars *v
 // engine.ErrUnreachable, a wrong task file (an undefined variable too) with a
 // UserFault; each error starts with the place of the task.
 func (r *Runner) Run(ctx context.Context, f *File, h *HostState, vars *value.Dict) error {
-	p := &play{Runner: r, h: h, started: r.o.StartAt == ""}
-	if h.notified == nil {
-		h.notified = map[*Task]bool{}
-	}
-	if h.shared == nil {
-		h.shared = map[string]any{}
-	}
-	if h.Conn != nil {
-		if _, ok := h.shared[sharedConn]; ok && h.shared[sharedConn] != h.Conn {
-			h.shared = map[string]any{} // another connection, another machine state
-		}
-		h.shared[sharedConn] = h.Conn
-	}
-	s := &scope{vars: vars, file: f.Path, keys: value.NewDict()}
-	err := p.tasks(ctx, f.Tasks, s)
-	if errors.Is(err, errEndHost) {
+	run := r.Begin(h, f.Path, nil, vars)
+	err := run.Run(ctx, f.Tasks)
+	if errors.Is(err, ErrEndHost) {
 		return nil
 	}
 	if err == nil {
-		err = p.flush(ctx)
+		err = run.Flush(ctx)
 	}
-	if errors.Is(err, errEndHost) {
+	if errors.Is(err, ErrEndHost) {
 		return nil
 	}
 	return err
@@ -178,13 +168,11 @@ func (r *Runner) Run(ctx context.Context, f *File, h *HostState, vars *value.Dic
 
 const sharedConn = "task: connection"
 
-// errEndHost ends the tasks of a host without a failure.
-var errEndHost = errors.New("the host's tasks end here")
-
 // play is one Run.
 type play struct {
 	*Runner
 	h       *HostState
+	root    *scope // what everything is in
 	started bool
 	depth   int
 }
@@ -314,7 +302,7 @@ func (f *failure) Unwrap() []error {
 
 // rescuable reports whether rescue and ignore_errors apply.
 func rescuable(err error) bool {
-	return err != nil && !errors.Is(err, engine.ErrUnreachable) && !errors.Is(err, context.Canceled) && !errors.Is(err, errEndHost)
+	return err != nil && !errors.Is(err, engine.ErrUnreachable) && !errors.Is(err, context.Canceled) && !errors.Is(err, ErrEndHost)
 }
 
 // tasks runs a list.
@@ -344,7 +332,7 @@ func (p *play) block(ctx context.Context, t *Task, s *scope) error {
 		rs.params = failedVars(err)
 		err = p.tasks(ctx, t.Rescue, &rs)
 	}
-	if errors.Is(err, engine.ErrUnreachable) || errors.Is(err, errEndHost) {
+	if errors.Is(err, engine.ErrUnreachable) || errors.Is(err, ErrEndHost) {
 		return err
 	}
 	if ctx.Err() != nil || len(t.Always) == 0 {

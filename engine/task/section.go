@@ -1,0 +1,93 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"farm/engine"
+	"farm/inventory/source"
+	"farm/inventory/value"
+)
+
+// Section is a stretch of one host's tasks that its caller runs piece by piece, as a play does
+// to keep its hosts in step. Used by one goroutine at a time.
+type Section struct{ p *play }
+
+// Begin starts a section on h. file is where the tasks stand, keys are the keywords that
+// all of them and the handlers inherit, vars the variables; both may be nil.
+func (r *Runner) Begin(h *HostState, file string, keys, vars *value.Dict) *Section {
+	if keys == nil {
+		keys = value.NewDict()
+	}
+	p := &play{Runner: r, h: h, started: r.o.StartAt == ""}
+	p.root = &scope{vars: vars, file: file, keys: keys}
+	if h.notified == nil {
+		h.notified = map[*Task]bool{}
+	}
+	if h.shared == nil {
+		h.shared = map[string]any{}
+	}
+	if h.Conn != nil {
+		if _, ok := h.shared[sharedConn]; ok && h.shared[sharedConn] != h.Conn {
+			h.shared = map[string]any{} // another connection, another machine state
+		}
+		h.shared[sharedConn] = h.Conn
+	}
+	return &Section{p}
+}
+
+// Run runs tasks. Its errors are those of Runner.Run, and ErrEndHost where a task ended
+// the host's tasks or the play.
+func (s *Section) Run(ctx context.Context, tasks []*Task) error {
+	return s.p.tasks(ctx, tasks, s.p.root)
+}
+
+// Flush runs the handlers that were notified; errors as of Run.
+func (s *Section) Flush(ctx context.Context) error { return s.p.flush(ctx) }
+
+// Forget drops what is notified and the handlers: a play's are its own.
+func (h *HostState) Forget() { h.notified, h.handlers, h.public = nil, nil, nil }
+
+// Snapshot is what other hosts see of h through hostvars, over its inventory variables:
+// facts, then what tasks set. The dicts are not changed any more.
+func (h *HostState) Snapshot() []*value.Dict {
+	return []*value.Dict{h.Facts, h.Included, h.Set}
+}
+
+// ErrEndHost is wrapped by the error of a host's tasks that were ended without a failure,
+// by meta: end_host.
+var ErrEndHost = errors.New("the host's tasks end here")
+
+// ErrEndBatch is ErrEndHost for every host of the batch, and ErrEndPlay for all of the
+// play (meta: end_batch, meta: end_play).
+var (
+	ErrEndBatch = fmt.Errorf("of the batch: %w", ErrEndHost)
+	ErrEndPlay  = fmt.Errorf("of the play: %w", ErrEndBatch)
+)
+
+// ParseTasks parses v, a list of tasks of the file at path as value.FromNode gives it; pos
+// is where it stands, what names it in errors ("handlers"). All faults are told at once.
+func (p *Parser) ParseTasks(path string, v any, pos source.Pos, what string) ([]*Task, error) {
+	r := &reader{Parser: p, path: path}
+	tasks := r.list(v, pos, what)
+	return tasks, source.Join(r.errs...)
+}
+
+// CheckKeyword checks the type of a keyword's value as for a task; nil where it may be right.
+func (p *Parser) CheckKeyword(path, name string, v any, pos source.Pos) error {
+	r := &reader{Parser: p, path: path}
+	if _, isTemplate := v.(value.Template); !isTemplate {
+		r.keywordType(name, v, pos)
+	}
+	return source.Join(r.errs...)
+}
+
+// emit tells of an event on the host.
+func (p *play) emit(e engine.Event) {
+	if p.h.Emit != nil {
+		p.h.Emit(e)
+		return
+	}
+	p.o.Emit(e)
+}
