@@ -2,21 +2,15 @@ package main
 
 import (
 	"bufio"
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
-	"os/exec"
-	"os/user"
 	"strings"
 	"time"
 
 	xssh "golang.org/x/crypto/ssh"
 
+	"farm/bench/sshd"
 	"farm/engine/ssh"
 )
 
@@ -84,7 +78,7 @@ func (g guest) server(dir string) (*server, error) {
 }
 
 type server struct {
-	cmd     *exec.Cmd // nil where it was not started here
+	own     *sshd.Server // nil where it was not started here
 	cfg     ssh.Config
 	host    xssh.PublicKey
 	user    xssh.Signer
@@ -93,74 +87,17 @@ type server struct {
 }
 
 func (s *server) stop() {
-	if s.cmd == nil {
-		return
+	if s.own != nil {
+		s.own.Stop()
 	}
-	s.cmd.Process.Kill()
-	s.cmd.Wait()
 }
 
 func startServer(dir string) (*server, error) {
-	s := &server{dir: dir, keyFile: dir + "/user"}
-	host, err := writeKey(dir + "/host")
+	own, err := sshd.Start(dir)
 	if err != nil {
 		return nil, err
 	}
-	s.host = host.PublicKey()
-	if s.user, err = writeKey(dir + "/user"); err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(dir+"/authorized", xssh.MarshalAuthorizedKey(s.user.PublicKey()), 0o600); err != nil {
-		return nil, err
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	addr := l.Addr().(*net.TCPAddr)
-	l.Close()
-	conf := fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nAuthorizedKeysFile %s/authorized\nPidFile none\nStrictModes no\n"+
-		"UsePAM no\nSubsystem sftp internal-sftp\n", addr.Port, dir, dir)
-	if err := os.WriteFile(dir+"/conf", []byte(conf), 0o600); err != nil {
-		return nil, err
-	}
-	if os.Getuid() == 0 {
-		os.MkdirAll("/run/sshd", 0o755)
-	}
-	s.cmd = exec.Command("/usr/sbin/sshd", "-D", "-e", "-f", dir+"/conf")
-	if err := s.cmd.Start(); err != nil {
-		return nil, err
-	}
-	me, err := user.Current()
-	if err != nil {
-		return nil, err
-	}
-	s.cfg = ssh.Config{Name: "loopback", Addr: addr.String(), User: me.Username, KeyFiles: []string{dir + "/user"},
-		HostKeys: []string{string(xssh.MarshalAuthorizedKey(s.host))}}
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for range 250 {
-		c, err := net.Dial("tcp", addr.String())
-		if err == nil {
-			return s, c.Close()
-		}
-		<-tick.C
-	}
-	s.stop()
-	return nil, errors.New("sshd did not start")
-}
-
-func writeKey(file string) (xssh.Signer, error) {
-	_, priv, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	block, err := xssh.MarshalPrivateKey(priv, "")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-		return nil, err
-	}
-	return xssh.NewSignerFromKey(priv)
+	return &server{own: own, dir: dir, host: own.HostKey, user: own.Key, keyFile: own.KeyFile, cfg: ssh.Config{
+		Name: "loopback", Addr: own.Addr, User: own.User, KeyFiles: []string{own.KeyFile},
+		HostKeys: []string{string(xssh.MarshalAuthorizedKey(own.HostKey))}}}, nil
 }
