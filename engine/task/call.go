@@ -47,6 +47,11 @@ func (p *play) task(ctx context.Context, t *Task, s *scope) error {
 			return p.include(ctx, t, s, vars)
 		}
 	}
+	leave, err := p.turn(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	items, loops, err := p.items(t, vars)
 	if err != nil {
 		// A loop over something undefined is not evaluated where `when` is false anyway.

@@ -289,7 +289,8 @@ func (p *play) loop(ctx context.Context, t *Task, s *scope, items []any) error {
 			}
 		}
 		began := time.Now()
-		res, err := p.once(ctx, c)
+		var res *value.Dict
+		err := p.in(i, func() (err error) { res, err = p.once(ctx, c); return err })
 		whole.quiet = whole.quiet || c.quiet
 		var inner passed
 		if errors.As(err, &inner) && inner.err == nil {

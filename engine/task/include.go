@@ -281,9 +281,9 @@ func (h *HostState) AddHandlers(tasks []*Task) {
 
 // flush runs the notified handlers, in the order in which they are defined.
 func (p *play) flush(ctx context.Context) error {
-	for range maxDepth { // handlers notify handlers
+	for round := range maxDepth { // handlers notify handlers
 		ran := false
-		for _, t := range p.h.handlers {
+		for i, t := range p.h.handlers {
 			if !p.h.notified[t] {
 				continue
 			}
@@ -291,7 +291,10 @@ func (p *play) flush(ctx context.Context) error {
 			ran = true
 			file := filepath.Join(t.dir, "main.yaml")
 			s := &scope{parent: p.root, keys: value.NewDict(), file: file, role: t.role}
-			if err := p.tasks(ctx, []*Task{t}, s); err != nil {
+			err := p.in(round, func() error {
+				return p.in(i, func() error { return p.tasks(ctx, []*Task{t}, s) })
+			})
+			if err != nil {
 				return err
 			}
 		}

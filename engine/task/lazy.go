@@ -10,6 +10,12 @@ import (
 	"farm/engine"
 )
 
+// Lazy returns a connection that open opens when it is first needed, and again after that
+// failed. name is what it is to; closing it leaves what open returned to the caller.
+func Lazy(name string, open func(ctx context.Context, host string) (engine.Conn, error)) engine.Conn {
+	return &lazyConn{name: name, open: open}
+}
+
 // lazyConn is a connection opened when it is first needed: most definitions only compute.
 type lazyConn struct {
 	name string

@@ -83,14 +83,14 @@ func (p *play) callRole(ctx context.Context, c *call, args *value.Dict) error {
 		return nil
 	}
 	s.file = f.Path
-	return p.tasks(ctx, f.Tasks, s)
+	return p.in(len(ro.deps), func() error { return p.tasks(ctx, f.Tasks, s) })
 }
 
 // roleDeps runs the roles that meta/main.yml names, before the role itself.
 func (p *play) roleDeps(ctx context.Context, ro *role, s *scope) error {
-	for _, d := range ro.deps {
+	for i, d := range ro.deps {
 		t := &Task{Pos: source.Pos{File: filepath.Join(ro.dir, "meta")}, Module: "import_role", Keys: value.NewDict("vars", d.vars), Args: value.NewDict("name", d.name)}
-		if err := p.include(ctx, t, s.within(t), p.vars(s, nil)); err != nil {
+		if err := p.in(i, func() error { return p.include(ctx, t, s.within(t), p.vars(s, nil)) }); err != nil {
 			return err
 		}
 	}

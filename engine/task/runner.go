@@ -70,6 +70,8 @@ type HostState struct {
 
 	// Emit hears of the events on the host instead of the Runner's; may be nil.
 	Emit engine.Emit
+	// Gate has each task wait for its turn; may be nil.
+	Gate Gate
 
 	// Facts are what setup found (ansible_*); under the variables of blocks and tasks.
 	Facts *value.Dict
@@ -173,6 +175,7 @@ type play struct {
 	*Runner
 	h       *HostState
 	root    *scope // what everything is in
+	path    []int  // where in root the task under way is
 	started bool
 	depth   int
 }
@@ -307,16 +310,16 @@ func rescuable(err error) bool {
 
 // tasks runs a list.
 func (p *play) tasks(ctx context.Context, tasks []*Task, s *scope) error {
-	for _, t := range tasks {
+	for i, t := range tasks {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("%s: task %q: %w", t.Pos, t.Title(), context.Cause(ctx))
 		}
-		var err error
-		if t.IsBlock() {
-			err = p.block(ctx, t, s.within(t))
-		} else {
-			err = p.task(ctx, t, s.within(t))
-		}
+		err := p.in(i, func() error {
+			if t.IsBlock() {
+				return p.block(ctx, t, s.within(t))
+			}
+			return p.task(ctx, t, s.within(t))
+		})
 		if err != nil {
 			return err
 		}
@@ -326,11 +329,11 @@ func (p *play) tasks(ctx context.Context, tasks []*Task, s *scope) error {
 
 // block runs a block, its rescue after a failure, and always in any case.
 func (p *play) block(ctx context.Context, t *Task, s *scope) error {
-	err := p.tasks(ctx, t.Block, s)
+	err := p.in(0, func() error { return p.tasks(ctx, t.Block, s) })
 	if rescuable(err) && len(t.Rescue) > 0 && ctx.Err() == nil {
 		rs := *s
 		rs.params = failedVars(err)
-		err = p.tasks(ctx, t.Rescue, &rs)
+		err = p.in(1, func() error { return p.tasks(ctx, t.Rescue, &rs) })
 	}
 	if errors.Is(err, engine.ErrUnreachable) || errors.Is(err, ErrEndHost) {
 		return err
@@ -342,7 +345,7 @@ func (p *play) block(ctx context.Context, t *Task, s *scope) error {
 	if err != nil {
 		as.params = failedVars(err)
 	}
-	if aerr := p.tasks(ctx, t.Always, &as); aerr != nil {
+	if aerr := p.in(2, func() error { return p.tasks(ctx, t.Always, &as) }); aerr != nil {
 		return aerr
 	}
 	return err

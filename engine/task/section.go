@@ -12,7 +12,37 @@ import (
 
 // Section is a stretch of one host's tasks that its caller runs piece by piece, as a play does
 // to keep its hosts in step. Used by one goroutine at a time.
-type Section struct{ p *play }
+type Section struct {
+	p *play
+	n int // pieces run
+}
+
+// Gate has a host wait for its turn before each task. path is the place of the task t in
+// all that the host runs: compared from the left it only grows, and is the same on every
+// host that gets to the task the same way. leave is called when the task is over, or before what it includes
+// runs. An error ends the host's tasks.
+type Gate func(ctx context.Context, t *Task, path []int) (leave func(), err error)
+
+func (p *play) turn(ctx context.Context, t *Task) (leave func(), err error) {
+	if p.h.Gate == nil {
+		return func() {}, nil
+	}
+	leave, err = p.h.Gate(ctx, t, p.path)
+	if err == nil && owned[t.Module] != nil {
+		leave()
+		leave = func() {}
+	}
+	return leave, err
+}
+
+// in runs f one level deeper in the order of tasks, as its part i.
+func (p *play) in(i int, f func() error) error {
+	n := len(p.path)
+	p.path = append(p.path, i)
+	err := f()
+	p.path = p.path[:n]
+	return err
+}
 
 // Begin starts a section on h. file is where the tasks stand, keys are the keywords that
 // all of them and the handlers inherit, vars the variables; both may be nil.
@@ -34,17 +64,21 @@ func (r *Runner) Begin(h *HostState, file string, keys, vars *value.Dict) *Secti
 		}
 		h.shared[sharedConn] = h.Conn
 	}
-	return &Section{p}
+	return &Section{p: p}
 }
 
 // Run runs tasks. Its errors are those of Runner.Run, and ErrEndHost where a task ended
 // the host's tasks or the play.
 func (s *Section) Run(ctx context.Context, tasks []*Task) error {
-	return s.p.tasks(ctx, tasks, s.p.root)
+	s.n++
+	return s.p.in(s.n, func() error { return s.p.tasks(ctx, tasks, s.p.root) })
 }
 
 // Flush runs the handlers that were notified; errors as of Run.
-func (s *Section) Flush(ctx context.Context) error { return s.p.flush(ctx) }
+func (s *Section) Flush(ctx context.Context) error {
+	s.n++
+	return s.p.in(s.n, func() error { return s.p.flush(ctx) })
+}
 
 // Forget drops what is notified and the handlers: a play's are its own.
 func (h *HostState) Forget() { h.notified, h.handlers, h.public = nil, nil, nil }
