@@ -54,7 +54,7 @@ func lift(d *value.Dict) (*value.Dict, error) {
 			return nil, source.Errorf(out.KeyPos(key), "%s is given here and in metadata", key)
 		}
 		md.Set(key, v)
-		md.SetKeyPos(key, out.KeyPos(key))
+		md.CopyPos(key, out)
 		out.Delete(key)
 		out.Set("metadata", md)
 	}
@@ -93,7 +93,11 @@ func mergeEdits(low, high *value.Dict) (*value.Dict, error) {
 			}
 		}
 		out.Set(key, v)
-		out.SetKeyPos(key, pos)
+		if key == k {
+			out.CopyPos(k, high)
+		} else {
+			out.SetKeyPos(key, pos)
+		}
 	}
 	return out, nil
 }

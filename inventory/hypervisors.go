@@ -73,7 +73,7 @@ func (inv *Inventory) hypervisor(name string) (Hypervisor, error) {
 			errs = append(errs, err)
 		} else if ok && v != nil {
 			d.Set(f, v)
-			d.SetKeyPos(f, raw.KeyPos(f))
+			d.CopyPos(f, raw)
 		}
 	}
 	s := settings{Connection: "ssh", Port: 22, URI: "qemu:///session", Driver: "libvirt"}

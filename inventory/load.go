@@ -198,7 +198,7 @@ func (r *reader) groupVars(gr *group, d *value.Dict) {
 			continue // it steers the merge and is no variable
 		}
 		gr.vars.Set(k, v)
-		gr.vars.SetKeyPos(k, d.KeyPos(k))
+		gr.vars.CopyPos(k, d)
 	}
 }
 
@@ -221,7 +221,7 @@ func (r *reader) hosts(gr *group, pattern string, v any, pos source.Pos) {
 		}
 		for k, hv := range vars.All() {
 			h.vars.Set(k, hv)
-			h.vars.SetKeyPos(k, vars.KeyPos(k))
+			h.vars.CopyPos(k, vars)
 		}
 	}
 }

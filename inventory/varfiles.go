@@ -97,6 +97,6 @@ func readVars(path string) (*value.Dict, error) {
 func lay(low, high *value.Dict) {
 	for k, v := range high.All() {
 		low.Set(k, v)
-		low.SetKeyPos(k, high.KeyPos(k))
+		low.CopyPos(k, high)
 	}
 }

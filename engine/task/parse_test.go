@@ -32,7 +32,7 @@ func TestParseTellsAllFaultsAtTheirPlaces(t *testing.T) {
 		`f.yaml:4:3: "sya" is neither a keyword nor a module (did you mean "say"?)`,
 		`f.yaml:5:3: the task calls no module`,
 		`f.yaml:6:9: say: unknown key "txet" (did you mean "text"?)`,
-		`f.yaml:7:9: say: fail is text, not true or false`,
+		`f.yaml:7:15: say: fail is text, not true or false`,
 		`f.yaml:8:12: "set_fact": the task calls "say" already (one task calls one module)`,
 		`f.yaml:9:12: register is no name of a variable: "1x" (use letters, digits and _)`,
 		`f.yaml:10:38: unknown key "lop_var" (did you mean "loop_var"?)`,

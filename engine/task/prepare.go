@@ -56,7 +56,7 @@ func (c *call) arguments(m engine.Module) (*value.Dict, error) {
 	out.SetPos(c.t.Args.Pos())
 	for k, v := range own.(*value.Dict).All() {
 		out.Set(k, v)
-		out.SetKeyPos(k, c.t.Args.KeyPos(k))
+		out.CopyPos(k, c.t.Args)
 	}
 	if c.t.Free == nil {
 		return out, nil

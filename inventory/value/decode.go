@@ -79,7 +79,7 @@ func decodeStruct(d *Dict, rv reflect.Value) []error {
 				continue
 			}
 			found = true
-			errs = append(errs, decodeValue(v, rv.Field(f.Index), name, d.KeyPos(name))...)
+			errs = append(errs, decodeField(d, name, v, rv.Field(f.Index))...)
 		}
 		if f.Required && !found {
 			errs = append(errs, source.Errorf(d.Pos(), "%q is missing", f.Name))
@@ -100,7 +100,7 @@ func decodeStruct(d *Dict, rv reflect.Value) []error {
 				rv.Field(rest).Set(reflect.ValueOf(extra))
 			}
 			extra.Set(k, v)
-			extra.SetKeyPos(k, d.KeyPos(k))
+			extra.CopyPos(k, d)
 		default:
 			var known []string
 			for _, f := range fields {
@@ -147,6 +147,14 @@ var (
 	dictType     = reflect.TypeFor[*Dict]()
 	durationType = reflect.TypeFor[time.Duration]()
 )
+
+// decodeField decodes the value v of d at name.
+func decodeField(d *Dict, name string, v any, rv reflect.Value) []error {
+	if rv.Kind() == reflect.Slice {
+		return decodeSlice(v, rv, name, func(i int) source.Pos { return d.ItemPos(name, i) })
+	}
+	return decodeValue(v, rv, name, d.ValPos(name))
+}
 
 func decodeValue(v any, rv reflect.Value, name string, pos source.Pos) []error {
 	wrong := func(want string) []error {
@@ -221,7 +229,7 @@ func decodeValue(v any, rv reflect.Value, name string, pos source.Pos) []error {
 			rv.SetFloat(f)
 		}
 	case reflect.Slice:
-		return decodeSlice(v, rv, name, pos)
+		return decodeSlice(v, rv, name, func(int) source.Pos { return pos })
 	case reflect.Map:
 		d, ok := v.(*Dict)
 		if !ok {
@@ -244,7 +252,8 @@ func decodeValue(v any, rv reflect.Value, name string, pos source.Pos) []error {
 	return nil
 }
 
-func decodeSlice(v any, rv reflect.Value, name string, pos source.Pos) []error {
+// decodeSlice decodes a list whose item i stands at pos(i), or one item in place of a list.
+func decodeSlice(v any, rv reflect.Value, name string, pos func(i int) source.Pos) []error {
 	list, ok := v.([]any)
 	if !ok {
 		switch one := v.(type) {
@@ -269,7 +278,7 @@ func decodeSlice(v any, rv reflect.Value, name string, pos source.Pos) []error {
 	out := reflect.MakeSlice(rv.Type(), len(list), len(list))
 	var errs []error
 	for i, item := range list {
-		at := pos
+		at := pos(i)
 		if d, ok := item.(*Dict); ok && !d.Pos().IsZero() {
 			at = d.Pos()
 		}

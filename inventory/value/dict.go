@@ -7,7 +7,7 @@ import (
 )
 
 // Dict is a mapping that keeps the order in which its keys came, as Python's does.
-// Keys are strings, int64s, bools or float64s. A nil *Dict is empty and readable.
+// Keys are strings, int64s, Bigs, bools, float64s or nil. A nil *Dict is empty and readable.
 type Dict struct {
 	// Farms hold many small dicts, so up to smallDict keys are searched, not hashed.
 	entries []entry
@@ -17,8 +17,17 @@ type Dict struct {
 
 type entry struct {
 	key, val any
-	pos      *source.Pos // of the key, nil if not from a file; copies share it
+	at       *place // nil if not from a file; copies share it
 }
+
+// place is where an entry stands in its file.
+type place struct {
+	key   source.Pos
+	val   spot   // zero where it is not known
+	items []spot // of the items of a list
+}
+
+type spot struct{ line, col int32 }
 
 const smallDict = 12
 
@@ -173,10 +182,36 @@ func (d *Dict) Pos() source.Pos {
 
 // KeyPos is where key stands, or the mapping's own place if that is not known.
 func (d *Dict) KeyPos(key any) source.Pos {
-	if i := d.find(normal(key)); i >= 0 && d.entries[i].pos != nil {
-		return *d.entries[i].pos
+	if i := d.find(normal(key)); i >= 0 && d.entries[i].at != nil {
+		return d.entries[i].at.key
 	}
 	return d.Pos()
+}
+
+// ValPos is where the value at key stands, or KeyPos if that is not known.
+func (d *Dict) ValPos(key any) source.Pos {
+	p := d.KeyPos(key)
+	if i := d.find(normal(key)); i >= 0 && d.entries[i].at != nil {
+		return d.entries[i].at.val.in(p)
+	}
+	return p
+}
+
+// ItemPos is where item i of the list at key stands, or ValPos if that is not known.
+func (d *Dict) ItemPos(key any, i int) source.Pos {
+	p := d.ValPos(key)
+	if at := d.find(normal(key)); at >= 0 && d.entries[at].at != nil && i < len(d.entries[at].at.items) {
+		return d.entries[at].at.items[i].in(p)
+	}
+	return p
+}
+
+// in is the spot as a place in the file of p; p where the spot is not known.
+func (s spot) in(p source.Pos) source.Pos {
+	if s.line > 0 {
+		p.Line, p.Col = int(s.line), int(s.col)
+	}
+	return p
 }
 
 // SetPos records where the mapping starts.
@@ -186,12 +221,23 @@ func (d *Dict) SetPos(p source.Pos) {
 	}
 }
 
-// SetKeyPos records where key, which is there, stands.
+// SetKeyPos records where key, which is there, stands; the value's place is not known then.
 func (d *Dict) SetKeyPos(key any, p source.Pos) {
 	if i := d.find(normal(key)); i >= 0 {
-		if d.entries[i].pos = nil; !p.IsZero() {
-			d.entries[i].pos = &p
+		if d.entries[i].at = nil; !p.IsZero() {
+			d.entries[i].at = &place{key: p}
 		}
+	}
+}
+
+// CopyPos records for key, which is there, the places that it has in from.
+func (d *Dict) CopyPos(key any, from *Dict) {
+	i, j := d.find(normal(key)), from.find(normal(key))
+	if i < 0 || j < 0 {
+		return
+	}
+	if d.entries[i].at = from.entries[j].at; d.entries[i].at == nil {
+		d.SetKeyPos(key, from.Pos())
 	}
 }
 
@@ -212,8 +258,8 @@ func Merge(low, high *Dict) *Dict {
 			}
 		}
 		i := out.set(e.key, e.val)
-		if e.pos != nil {
-			out.entries[i].pos = e.pos
+		if e.at != nil {
+			out.entries[i].at = e.at
 		}
 	}
 	return out

@@ -109,23 +109,37 @@ func (c *converter) dict(n *yaml.Node) *Dict {
 			continue
 		}
 		d.Set(k, v)
-		d.SetKeyPos(k, c.f.Pos(kn))
+		d.entries[d.find(k)].at = c.place(kn, vn)
 	}
 	for k, v := range merged.All() {
 		if !d.Has(k) {
 			d.Set(k, v)
-			d.SetKeyPos(k, merged.KeyPos(k))
+			d.CopyPos(k, merged)
 		}
 	}
 	return d
 }
+
+// place is where a key and its value stand, and the items if that is a list.
+func (c *converter) place(key, val *yaml.Node) *place {
+	at := &place{key: c.f.Pos(key), val: spotOf(val)}
+	if val.Kind == yaml.SequenceNode {
+		at.items = make([]spot, len(val.Content))
+		for i, item := range val.Content {
+			at.items[i] = spotOf(item)
+		}
+	}
+	return at
+}
+
+func spotOf(n *yaml.Node) spot { return spot{int32(n.Line), int32(n.Column)} }
 
 // overlay returns low with high's keys laid over it, whole.
 func overlay(low, high *Dict) *Dict {
 	out := low.Copy()
 	for k, v := range high.All() {
 		out.Set(k, v)
-		out.SetKeyPos(k, high.KeyPos(k))
+		out.CopyPos(k, high)
 	}
 	return out
 }

@@ -113,6 +113,30 @@ func TestDictBehavesAtEverySize(t *testing.T) {
 	}
 }
 
+func TestDictKnowsThePlacesOfValuesAndItems(t *testing.T) {
+	v, err := parse(t, "a: 1\nlist:\n- x\n- y\nnext:\n  b: &l [1]\nc: *l\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := Merge(NewDict("a", 2), v.(*Dict)).Copy()
+	at := func(line, col int) source.Pos { return source.Pos{File: "f.yaml", Line: line, Col: col} }
+	for name, c := range map[string]struct{ got, want source.Pos }{
+		"key":                {d.KeyPos("a"), at(1, 1)},
+		"value":              {d.ValPos("a"), at(1, 4)},
+		"list":               {d.ValPos("list"), at(3, 1)},
+		"item":               {d.ItemPos("list", 1), at(4, 3)},
+		"no such item":       {d.ItemPos("list", 2), at(3, 1)},
+		"item of no list":    {d.ItemPos("a", 0), at(1, 4)},
+		"item of an alias":   {d.ItemPos("c", 0), at(7, 4)},
+		"not from a file":    {NewDict("a", 1).ValPos("a"), source.Pos{}},
+		"no such key at all": {d.ValPos("zz"), at(1, 1)},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %v, not %v", name, c.got, c.want)
+		}
+	}
+}
+
 func TestMergeLeavesItsArguments(t *testing.T) {
 	low := NewDict("m", NewDict("a", int64(1), "b", int64(1)), "l", []any{int64(1)})
 	high := NewDict("m", NewDict("b", int64(2)), "l", []any{})
@@ -137,7 +161,7 @@ func TestDecodeIsStrict(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = Decode(v.(*Dict), &into)
-	want := "f.yaml:1:1: \"name\" is missing\nf.yaml:1:1: unknown key \"vcpu\" (did you mean \"vcpus\"?)\nf.yaml:2:1: cpus is text, not a whole number"
+	want := "f.yaml:1:1: \"name\" is missing\nf.yaml:1:1: unknown key \"vcpu\" (did you mean \"vcpus\"?)\nf.yaml:2:7: cpus is text, not a whole number"
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
