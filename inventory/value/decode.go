@@ -2,6 +2,7 @@ package value
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -198,7 +199,7 @@ func decodeValue(v any, rv reflect.Value, name string, pos source.Pos) []error {
 		switch v.(type) {
 		case nil:
 			rv.SetString("")
-		case string, int64, float64, bool:
+		case string, int64, Big, float64, bool:
 			rv.SetString(Text(v))
 		default:
 			return wrong("text")
@@ -295,7 +296,7 @@ func Kind(v any) string {
 		return "nothing"
 	case bool:
 		return "a boolean"
-	case int64:
+	case int64, Big:
 		return "a whole number"
 	case float64:
 		return "a number"
@@ -331,11 +332,9 @@ func Text(v any) string {
 	case int64:
 		return strconv.FormatInt(t, 10)
 	case float64:
-		s := strconv.FormatFloat(t, 'g', -1, 64)
-		if !strings.ContainsAny(s, ".eEnI") {
-			s += ".0"
-		}
-		return s
+		return FloatText(t)
+	case Big:
+		return string(t)
 	}
 	text, err := marshal(v)
 	if err != nil {
@@ -370,7 +369,8 @@ func ParseInt(v any) (int64, error) {
 	case int64:
 		return t, nil
 	case float64:
-		if t == float64(int64(t)) {
+		// Both bounds are floats; the upper one is the first past int64.
+		if t == math.Trunc(t) && t >= math.MinInt64 && t < math.MaxInt64 {
 			return int64(t), nil
 		}
 	case string:

@@ -2,22 +2,21 @@ package value
 
 import (
 	"fmt"
-	"math"
-	"regexp"
 	"strconv"
-	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"farm/inventory/source"
 )
 
-// FromNode turns a YAML node into a value, with YAML 1.1's booleans (yes, off) and
-// octal numbers (0644) as Ansible has them, and with text that holds Jinja2 as a
-// Template. Duplicate keys and tags other than the standard ones are errors. f must
-// come from source.Parse, which bounds aliases and depth.
+// FromNode turns a YAML node into a value as PyYAML does for Ansible: YAML 1.1's
+// booleans (yes, off), octal (0644) and base 60 numbers (1:30 is 90), its tags !!str, !!int,
+// !!float, !!bool, !!null, !!binary, !!timestamp, !!omap and !!pairs, and merge keys. A date or
+// time is text. Text that holds Jinja2 becomes a Template, except at or under !unsafe.
+// Duplicate keys and other tags are errors. f must come from source.Parse, which bounds
+// aliases and depth.
 func FromNode(f *source.File, n *yaml.Node) (any, error) {
-	c := converter{f: f, done: map[*yaml.Node]any{}}
+	c := converter{f: f, done: map[anchored]any{}}
 	v := c.value(n)
 	return v, source.Join(c.errs...)
 }
@@ -25,9 +24,15 @@ func FromNode(f *source.File, n *yaml.Node) (any, error) {
 // converter turns the nodes of one file into values. An anchored node is converted
 // once and shared by its aliases.
 type converter struct {
-	f    *source.File
-	done map[*yaml.Node]any
-	errs []error
+	f      *source.File
+	done   map[anchored]any
+	unsafe bool // under !unsafe: no text is a Template
+	errs   []error
+}
+
+type anchored struct {
+	n      *yaml.Node
+	unsafe bool
 }
 
 func (c *converter) fail(n *yaml.Node, what, hint string) {
@@ -41,48 +46,76 @@ func (c *converter) value(n *yaml.Node) any {
 	if n.Kind == yaml.AliasNode {
 		return c.value(n.Alias)
 	}
+	if n.Tag == "!unsafe" && !c.unsafe {
+		c.unsafe = true
+		defer func() { c.unsafe = false }()
+	}
+	id := anchored{n, c.unsafe}
 	if n.Anchor != "" {
-		if v, ok := c.done[n]; ok {
+		if v, ok := c.done[id]; ok {
 			return v
 		}
 	}
-	var v any
+	v := c.node(n)
+	if n.Anchor != "" {
+		c.done[id] = v
+	}
+	return v
+}
+
+func (c *converter) node(n *yaml.Node) any {
 	switch n.Kind {
 	case yaml.DocumentNode:
 		return c.value(n.Content[0])
 	case yaml.SequenceNode:
+		if n.Tag == "!!omap" || n.Tag == "!!pairs" {
+			return c.pairs(n)
+		}
+		c.checkTag(n, "!!seq")
 		list := make([]any, len(n.Content))
 		for i, item := range n.Content {
 			list[i] = c.value(item)
 		}
-		c.checkTag(n, "!!seq")
-		v = list
+		return list
 	case yaml.MappingNode:
 		c.checkTag(n, "!!map")
-		v = c.dict(n)
-	default:
-		s, err := scalar(c.f, n)
-		if err != nil {
-			c.errs = append(c.errs, err)
-		}
-		v = s
+		return c.dict(n)
 	}
-	if n.Anchor != "" {
-		c.done[n] = v
+	v, err := scalar(c.f, n, c.unsafe)
+	if err != nil {
+		c.errs = append(c.errs, err)
 	}
 	return v
 }
 
 func (c *converter) checkTag(n *yaml.Node, want string) {
 	if n.Tag != want && n.Tag != "" && n.Tag != "!unsafe" {
-		c.fail(n, "the tag "+n.Tag+" is not supported", "")
+		c.fail(n, "the tag "+n.Tag+" is not supported here", "")
 	}
 }
 
+// pairs is the list of key and value of a list of mappings with one key each.
+func (c *converter) pairs(n *yaml.Node) any {
+	list := make([]any, 0, len(n.Content))
+	for _, item := range n.Content {
+		if item.Kind == yaml.AliasNode {
+			item = item.Alias
+		}
+		if item.Kind != yaml.MappingNode || len(item.Content) != 2 {
+			c.fail(item, n.Tag+" is a list of mappings with one key each", "")
+			continue
+		}
+		list = append(list, []any{c.value(item.Content[0]), c.value(item.Content[1])})
+	}
+	return list
+}
+
+// dict has the merged keys first, as PyYAML has it, overridden by the mapping's own;
+// among several merges the last wins.
 func (c *converter) dict(n *yaml.Node) *Dict {
-	d := NewDict()
-	d.SetPos(c.f.Pos(n))
 	var merged *Dict
+	own := NewDict()
+	own.SetPos(c.f.Pos(n))
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		kn, vn := n.Content[i], n.Content[i+1]
 		v := c.value(vn)
@@ -91,48 +124,42 @@ func (c *converter) dict(n *yaml.Node) *Dict {
 			if err != nil {
 				c.errs = append(c.errs, err)
 			}
-			merged = overlay(m, merged)
+			merged = overlay(merged, m)
 			continue
 		}
 		k := c.value(kn)
 		switch t := k.(type) {
 		case Template:
 			k = t.Text
-		case nil:
-			k = "null"
 		case *Dict, []any:
 			c.fail(kn, "a mapping or list cannot be a key", `quote it if it is a template: "{{ ... }}"`)
 			continue
 		}
-		if d.Has(k) {
-			c.fail(kn, fmt.Sprintf("duplicate key %q", fmt.Sprint(k)), "first given at line "+strconv.Itoa(d.KeyPos(k).Line))
+		if own.Has(k) {
+			c.fail(kn, fmt.Sprintf("duplicate key %q", keyText(k)), "first given at line "+strconv.Itoa(own.KeyPos(k).Line))
 			continue
 		}
-		d.Set(k, v)
-		d.entries[d.find(k)].at = c.place(kn, vn)
+		own.Set(k, v)
+		own.entries[own.find(k)].at = c.place(kn, vn)
 	}
-	for k, v := range merged.All() {
-		if !d.Has(k) {
-			d.Set(k, v)
-			d.CopyPos(k, merged)
-		}
+	if merged == nil {
+		return own
 	}
-	return d
+	all := overlay(merged, own)
+	all.SetPos(own.Pos())
+	return all
 }
 
-// place is where a key and its value stand, and the items if that is a list.
-func (c *converter) place(key, val *yaml.Node) *place {
-	at := &place{key: c.f.Pos(key), val: spotOf(val)}
-	if val.Kind == yaml.SequenceNode {
-		at.items = make([]spot, len(val.Content))
-		for i, item := range val.Content {
-			at.items[i] = spotOf(item)
+// place is where the key, its value and, of a list, the items stand.
+func (c *converter) place(kn, vn *yaml.Node) *place {
+	at := &place{key: c.f.Pos(kn), val: spot{int32(vn.Line), int32(vn.Column)}}
+	if vn.Kind == yaml.SequenceNode {
+		for _, item := range vn.Content {
+			at.items = append(at.items, spot{int32(item.Line), int32(item.Column)})
 		}
 	}
 	return at
 }
-
-func spotOf(n *yaml.Node) spot { return spot{int32(n.Line), int32(n.Column)} }
 
 // overlay returns low with high's keys laid over it, whole.
 func overlay(low, high *Dict) *Dict {
@@ -161,76 +188,4 @@ func mergeKey(f *source.File, n *yaml.Node, v any) (*Dict, error) {
 		return out, nil
 	}
 	return nil, source.Errorf(f.Pos(n), "<< takes a mapping or a list of mappings")
-}
-
-var (
-	boolWord = map[string]bool{"yes": true, "on": true, "true": true, "no": false, "off": false, "false": false}
-	octal    = regexp.MustCompile(`^[-+]?0[0-7_]+$`)
-	decimal  = regexp.MustCompile(`^[-+]?(0|[1-9][0-9_]*)$`)
-	based    = regexp.MustCompile(`^[-+]?0(b[01_]+|x[0-9a-fA-F_]+)$`)
-	float    = regexp.MustCompile(`^[-+]?([0-9][0-9_]*\.[0-9_]*([eE][-+][0-9]+)?|\.[0-9][0-9_]*([eE][-+][0-9]+)?)$`)
-)
-
-func scalar(f *source.File, n *yaml.Node) (any, error) {
-	text := n.Value
-	switch n.Tag {
-	case "!!binary", "!!set", "!!omap", "!!pairs":
-		return nil, source.Errorf(f.Pos(n), "the tag %s is not supported", n.Tag)
-	case "!unsafe":
-		return text, nil
-	case "!vault":
-		return nil, &source.Error{Pos: f.Pos(n), What: "encrypted values are not supported", Hint: "decrypt it and pass it with -e @FILE"}
-	}
-	if strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") {
-		return nil, source.Errorf(f.Pos(n), "unknown tag %s", n.Tag)
-	}
-	if n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 || n.Style&yaml.TaggedStyle != 0 && n.Tag == "!!str" {
-		if IsTemplate(text) {
-			return Template{Text: text, Pos: f.Pos(n)}, nil
-		}
-		return text, nil
-	}
-	if IsTemplate(text) {
-		return Template{Text: text, Pos: f.Pos(n)}, nil
-	}
-	return plain(text), nil
-}
-
-// plain resolves an unquoted scalar by YAML 1.1's rules as PyYAML applies them
-// (https://yaml.org/type/), without its base-60 numbers and dates, which stay text.
-func plain(text string) any {
-	switch text {
-	case "", "~", "null", "Null", "NULL":
-		return nil
-	case ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF":
-		return math.Inf(1)
-	case "-.inf", "-.Inf", "-.INF":
-		return math.Inf(-1)
-	case ".nan", ".NaN", ".NAN":
-		return math.NaN()
-	}
-	low := strings.ToLower(text)
-	if b, ok := boolWord[low]; ok && (text == low || text == strings.ToUpper(text) || text == strings.ToUpper(low[:1])+low[1:]) {
-		return b
-	}
-	digits := strings.ReplaceAll(text, "_", "")
-	switch {
-	case decimal.MatchString(text):
-		if i, err := strconv.ParseInt(digits, 10, 64); err == nil {
-			return i
-		}
-	case octal.MatchString(text):
-		if i, err := strconv.ParseInt(digits, 8, 64); err == nil {
-			return i
-		}
-	case based.MatchString(text):
-		if i, err := strconv.ParseInt(digits, 0, 64); err == nil {
-			return i
-		}
-	case float.MatchString(text):
-		if x, err := strconv.ParseFloat(digits, 64); err == nil {
-			return x
-		}
-	}
-	return text
 }

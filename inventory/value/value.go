@@ -1,6 +1,6 @@
 // Package value is the data that inventories, task files and templates share.
 //
-// A value is one of: nil, bool, int64, float64, string, Template, []any, *Dict, or
+// A value is one of: nil, bool, int64, Big, float64, string, Template, []any, *Dict, or
 // Omit. Nothing else may enter: From turns other Go values into these. Lists and
 // dicts are shared freely and must not be changed once they have been handed on;
 // code that edits one makes a copy first.
@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/big"
 	"reflect"
 	"sort"
 	"strings"
@@ -48,7 +49,7 @@ func (d *Dict) MarshalJSON() ([]byte, error) {
 			b.WriteByte(',')
 		}
 		first = false
-		name, err := json.Marshal(fmt.Sprint(k))
+		name, err := json.Marshal(keyText(k))
 		if err != nil {
 			return nil, err
 		}
@@ -67,8 +68,8 @@ func (d *Dict) MarshalJSON() ([]byte, error) {
 // MarshalJSON writes the template's text.
 func (t Template) MarshalJSON() ([]byte, error) { return marshal(t.Text) }
 
-// marshal is json.Marshal without the HTML escapes, and with the numbers that JSON does
-// not have as Python's names for them, in quotes: "Infinity", "-Infinity", "NaN".
+// marshal is json.Marshal without the HTML escapes; floats stay floats (2.0), and the
+// numbers that JSON does not have are Python's names for them, in quotes: "Infinity", "-Infinity", "NaN".
 func marshal(v any) ([]byte, error) {
 	switch t := v.(type) {
 	case *Dict:
@@ -83,6 +84,8 @@ func marshal(v any) ([]byte, error) {
 			v = "Infinity"
 		case math.IsInf(t, -1):
 			v = "-Infinity"
+		default:
+			return []byte(FloatText(t)), nil
 		}
 	}
 	var b bytes.Buffer
@@ -112,7 +115,8 @@ func marshalList(list []any) ([]byte, error) {
 	return append(b, ']'), nil
 }
 
-// FromJSON parses JSON text into a value; numbers without a fraction become int64.
+// FromJSON parses JSON text into a value; numbers without a fraction or an exponent
+// become int64 or Big, others float64.
 func FromJSON(text []byte) (any, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
@@ -133,10 +137,14 @@ func decodeJSON(dec *json.Decoder) (any, error) {
 	}
 	switch t := tok.(type) {
 	case json.Number:
-		if i, err := t.Int64(); err == nil {
-			return i, nil
+		if !strings.ContainsAny(t.String(), ".eE") {
+			return ParseWhole(t.String(), 10)
 		}
-		return t.Float64()
+		f, err := t.Float64()
+		if math.IsInf(f, 0) {
+			err = nil // as in Python
+		}
+		return f, err
 	case json.Delim:
 		if t == '[' {
 			list := []any{}
@@ -173,10 +181,12 @@ func decodeJSON(dec *json.Decoder) (any, error) {
 // Stringers as text. It panics on channels and functions.
 func From(v any) any {
 	switch t := v.(type) {
-	case nil, bool, int64, float64, string, Template, Omit, *Dict:
+	case nil, bool, int64, Big, float64, string, Template, Omit, *Dict:
 		return t
 	case int:
 		return int64(t)
+	case *big.Int:
+		return Integer(t)
 	case []any:
 		return fromSlice(reflect.ValueOf(t))
 	case []byte:
@@ -203,7 +213,7 @@ func fromReflect(rv reflect.Value) any {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		return rv.Int()
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return int64(rv.Uint())
+		return Integer(new(big.Int).SetUint64(rv.Uint()))
 	case reflect.Float32, reflect.Float64:
 		return rv.Float()
 	case reflect.Slice, reflect.Array:
