@@ -38,6 +38,7 @@ type bootstrap struct {
 	// Packages are installed besides the guest's own, without recommended ones.
 	Packages []string `yaml:"packages|include"`
 	// Mirror is the URL packages come from; default: the hypervisor's own, else http://deb.debian.org/debian.
+	// A login in it goes to apt in files that only root can read, also in the guest, which installs from there.
 	Mirror string `yaml:"mirror"`
 	// Components of the mirror; default main.
 	Components []string `yaml:"components"`
@@ -77,7 +78,7 @@ func (b *bootstrap) Key(ctx context.Context, im *engine.Image) (string, error) {
 	}
 	// hashes of passwords are salted, so the passwords themselves are what is compared
 	auth := im.VM.Def.Metadata.Auth
-	fmt.Fprintf(h, "%q %q %q\n%s", auth.Password, auth.BecomePassword, r.publicKey, r.config())
+	fmt.Fprintf(h, "%q %q %q %q\n%s", auth.Password, auth.BecomePassword, r.mirrorLogin, r.publicKey, r.config())
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
@@ -102,6 +103,15 @@ func (b *bootstrap) Run(ctx context.Context, im *engine.Image) error {
 func (b *bootstrap) build(ctx context.Context, im *engine.Image, r *recipe) (err error) {
 	if err := r.addSecrets(im.VM.Def.Metadata.Auth); err != nil {
 		return err
+	}
+	if r.mirror == "" {
+		mirror, err := ownMirror(ctx, im)
+		if err == nil {
+			err = r.setMirror(mirror)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	out, err := im.Conn.Exec(ctx, engine.Cmd{Dir: im.TmpDir, Argv: []string{"mktemp", "-d", path.Join(im.TmpDir, "bootstrap-XXXXXX")}})
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -60,7 +59,7 @@ func (p *progress) Write(b []byte) (int, error) {
 }
 
 func (p *progress) take(line string) {
-	line = strings.TrimSpace(line)
+	line = withoutLogin(strings.TrimSpace(line))
 	if line == "" {
 		return
 	}
@@ -106,14 +105,8 @@ func (p *progress) count(format string, n int) {
 }
 
 func (p *progress) say(text string) {
-	p.emit(engine.Event{Kind: engine.Progress, Text: withoutLogin(text)})
+	p.emit(engine.Event{Kind: engine.Progress, Text: text})
 }
-
-// userInfo is the login in a URL.
-var userInfo = regexp.MustCompile(`://[^/\s@]+@`)
-
-// withoutLogin takes the logins out of the URLs in text.
-func withoutLogin(text string) string { return userInfo.ReplaceAllString(text, "://") }
 
 // explain adds to err what the build last said.
 func (p *progress) explain(err error) error {

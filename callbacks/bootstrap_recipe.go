@@ -8,7 +8,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -48,7 +47,8 @@ var guestPackages = []string{"systemd-sysv", "udev", "kmod", "e2fsprogs", "fdisk
 // recipe is a bootstrap with every default filled in and every value checked.
 type recipe struct {
 	arch                                  debianArch
-	suite, mirror, components, hostname   string
+	suite, components, hostname           string
+	mirror, mirrorLogin                   string // "" = the hypervisor's own; in apt_auth.conf(5)'s form
 	packages                              []string
 	sizeMiB                               int64
 	format, dest, kernel, initrd          string
@@ -76,7 +76,6 @@ func (b *bootstrap) recipe(ctx context.Context, im *engine.Image) (*recipe, erro
 	r := &recipe{
 		arch:           arch,
 		suite:          first(b.Suite, map[bool]string{true: "trixie", false: "bookworm"}[arch.name == "riscv64"]),
-		mirror:         first(b.Mirror, im.Mirror),
 		components:     first(strings.Join(b.Components, ","), "main"),
 		hostname:       strings.ReplaceAll(first(b.Hostname, meta.Hostname, "guest"), "_", "-"),
 		packages:       append(slices.Clone(guestPackages), b.Packages...),
@@ -95,6 +94,11 @@ func (b *bootstrap) recipe(ctx context.Context, im *engine.Image) (*recipe, erro
 	}
 	if err := r.check(); err != nil {
 		return nil, err
+	}
+	if mirror := first(b.Mirror, im.Mirror); mirror != "" {
+		if err := r.setMirror(mirror); err != nil {
+			return nil, err
+		}
 	}
 	var key bytes.Buffer
 	if err := im.Local.Download(ctx, im.KeyPath+".pub", &key); err != nil {
@@ -155,13 +159,6 @@ func (r *recipe) check() error {
 	}
 	if names := []string{r.dest, r.kernel, r.initrd}; len(slices.Compact(slices.Sorted(slices.Values(names)))) < 3 {
 		return fmt.Errorf("dest, kernel and initrd must be three files, not %q", names)
-	}
-	if r.mirror == "" {
-		return nil
-	}
-	u, err := url.Parse(r.mirror)
-	if err != nil || u.Scheme == "" || strings.ContainsAny(r.mirror, " '\"\\\n\t`$") {
-		return fmt.Errorf("mirror %q: want a URL such as http://deb.debian.org/debian", r.mirror)
 	}
 	return nil
 }
@@ -238,6 +235,9 @@ func (r *recipe) config() string {
 // files is everything that the build needs in its folder, by name.
 func (r *recipe) files() map[string]string {
 	files := map[string]string{"config": r.config(), "key.pub": r.publicKey, "ssh_host_ed25519_key": r.hostPriv}
+	if r.mirrorLogin != "" {
+		files["auth"] = r.mirrorLogin
+	}
 	for _, name := range bootstrapFiles {
 		text, err := fs.ReadFile(bootstrapScripts, "bootstrap_scripts/"+name)
 		if err != nil {
