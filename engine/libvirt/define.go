@@ -123,36 +123,40 @@ func (h *Host) copyNVRAM(ctx context.Context, from, to string) error {
 
 // movePort gives the machine another forwarded port, in libvirt's definition too.
 func (m *Machine) movePort(ctx context.Context) error {
-	h, k, dom := m.host, m.mark(), m.dom()
-	text, err := ask(ctx, h.link, m.op("read the definition of", queryBudget, true), func(r *rpc.Libvirt) (string, error) {
-		return r.DomainGetXMLDesc(dom, rpc.DomainXMLInactive|rpc.DomainXMLSecure)
-	})
+	h, k := m.host, m.mark()
+	d, err := m.definition(ctx, rpc.DomainXMLInactive|rpc.DomainXMLSecure)
 	if err != nil {
 		return err
-	}
-	var d libvirtxml.Domain
-	if err := d.Unmarshal(text); err != nil {
-		return fmt.Errorf("read the definition of %q: %w", m.Name(), err)
 	}
 	old := k.Port
 	if k.Port, err = h.takePort(ctx, m.Name(), portWish{any: true}); err != nil {
 		return err
 	}
-	if !moveForward(&d, old, k.Port) {
+	if !moveForward(d, old, k.Port) {
 		return errors.Join(fmt.Errorf("port %d is taken, and the definition of %q does not say where", old, m.Name()),
 			h.releasePort(ctx, k.Port))
 	}
-	d.Metadata = &libvirtxml.DomainMetadata{XML: k.prefixed()}
-	if text, err = d.Marshal(); err == nil {
-		dom, err = h.defineXML(ctx, text)
-	}
-	if err != nil {
+	if err := m.redefine(ctx, d, k); err != nil {
 		return errors.Join(err, h.releasePort(ctx, k.Port))
+	}
+	return h.releasePort(ctx, old)
+}
+
+// redefine hands a changed definition with its mark to libvirt, for the next start.
+func (m *Machine) redefine(ctx context.Context, d *libvirtxml.Domain, k mark) error {
+	d.Metadata = &libvirtxml.DomainMetadata{XML: k.prefixed()}
+	text, err := d.Marshal()
+	if err != nil {
+		return err
+	}
+	dom, err := m.host.defineXML(ctx, text)
+	if err != nil {
+		return err
 	}
 	m.mu.Lock()
 	m.d, m.k = dom, k
 	m.mu.Unlock()
-	return h.releasePort(ctx, old)
+	return nil
 }
 
 // newUUID is a random UUID, version 4 (RFC 9562).

@@ -72,7 +72,7 @@ func diskXML(d engine.MachineDisk) libvirtxml.DomainDisk {
 
 // addNVMe passes an NVMe disk to QEMU itself: libvirt knows that bus only since 11.5.
 func (b *builder) addNVMe(dom *libvirtxml.Domain, i int, d engine.MachineDisk) {
-	id := fmt.Sprintf("farmnvme%d", i)
+	id := driveID(i)
 	drive := fmt.Sprintf("id=%s,if=none,file=%s,format=%s,discard=unmap", id, optionText(d.Path), optionText(d.Type))
 	if d.Cache != "" {
 		drive += ",cache=" + optionText(d.Cache)

@@ -15,76 +15,106 @@ var _ engine.Snapshotter = (*Machine)(nil)
 
 // Snapshot lets each writable disk go on in a file that stands on it; see
 // engine.Snapshotter. It is libvirt's external disk snapshot without metadata: libvirt
-// is not asked to remember or revert it.
+// is not asked to remember or revert it. Disks that libvirt does not know, those on the bus
+// nvme, are frozen by QEMU itself.
 // https://libvirt.org/formatsnapshot.html
 func (m *Machine) Snapshot(ctx context.Context, now, next []engine.MachineDisk, quiesce bool) error {
-	text, err := m.snapshotXML(ctx, now, next)
+	s, err := m.planSnapshot(ctx, now, next)
 	if err != nil {
 		return fmt.Errorf("freeze the disks of %q on %q: %w", m.Name(), m.host.Name(), err)
 	}
-	flags := rpc.DomainSnapshotCreateDiskOnly | rpc.DomainSnapshotCreateAtomic |
-		rpc.DomainSnapshotCreateNoMetadata | rpc.DomainSnapshotCreateReuseExt
-	dom := m.dom()
-	create := func(flags rpc.DomainSnapshotCreateFlags) error {
-		return m.host.link.call(ctx, m.op("freeze the disks of", startBudget, false), func(r *rpc.Libvirt) error {
-			_, err := r.DomainSnapshotCreateXML(dom, text, uint32(flags))
-			return err
-		})
+	if len(s.drives) > 0 {
+		return m.snapshotDrives(ctx, s, quiesce)
 	}
 	if quiesce {
-		err := create(flags | rpc.DomainSnapshotCreateQuiesce)
+		err := m.createSnapshot(ctx, s.xml, rpc.DomainSnapshotCreateQuiesce)
 		// Without an agent the filesystems were at least synced.
 		if err == nil || errors.Is(err, engine.ErrUnreachable) || ctx.Err() != nil {
 			return err
 		}
 	}
-	return create(flags)
+	return m.createSnapshot(ctx, s.xml, 0)
 }
 
-func (m *Machine) snapshotXML(ctx context.Context, now, next []engine.MachineDisk) (string, error) {
-	var text string
+func (m *Machine) createSnapshot(ctx context.Context, text string, more rpc.DomainSnapshotCreateFlags) error {
+	flags := rpc.DomainSnapshotCreateDiskOnly | rpc.DomainSnapshotCreateAtomic |
+		rpc.DomainSnapshotCreateNoMetadata | rpc.DomainSnapshotCreateReuseExt | more
 	dom := m.dom()
-	err := m.host.link.call(ctx, m.op("describe", queryBudget, true), func(r *rpc.Libvirt) (err error) {
-		text, err = r.DomainGetXMLDesc(dom, 0)
+	return m.host.link.call(ctx, m.op("freeze the disks of", startBudget, false), func(r *rpc.Libvirt) error {
+		_, err := r.DomainSnapshotCreateXML(dom, text, uint32(flags))
 		return err
 	})
+}
+
+// snapshot is which disk goes on where.
+type snapshot struct {
+	xml    string  // for libvirt; "" = it knows none of the disks
+	drives []drive // those that libvirt does not know
+}
+
+func (m *Machine) planSnapshot(ctx context.Context, now, next []engine.MachineDisk) (snapshot, error) {
+	d, err := m.definition(ctx, 0)
 	if err != nil {
-		return "", err
+		return snapshot{}, err
+	}
+	return describeSnapshot(d, now, next)
+}
+
+// definition is the domain as it runs, or with the flag for it as it will be started.
+func (m *Machine) definition(ctx context.Context, flags rpc.DomainXMLFlags) (*libvirtxml.Domain, error) {
+	dom := m.dom()
+	text, err := ask(ctx, m.host.link, m.op("read the definition of", queryBudget, true), func(r *rpc.Libvirt) (string, error) {
+		return r.DomainGetXMLDesc(dom, flags)
+	})
+	if err != nil {
+		return nil, err
 	}
 	var d libvirtxml.Domain
 	if err := d.Unmarshal(text); err != nil {
-		return "", err
+		return nil, fmt.Errorf("read the definition of %q: %w", m.Name(), err)
 	}
-	return describeSnapshot(&d, now, next)
+	return &d, nil
 }
 
-// describeSnapshot names the next file of every writable disk by the disk's target. Disks
-// are told by their files: libvirt lists them bus by bus, whatever the definition's order.
-func describeSnapshot(d *libvirtxml.Domain, now, next []engine.MachineDisk) (string, error) {
+// describeSnapshot names the next file of every writable disk by the disk's target, or by
+// its drive. libvirt's disks are told by their files: it lists them bus by bus, whatever the
+// definition's order.
+func describeSnapshot(d *libvirtxml.Domain, now, next []engine.MachineDisk) (s snapshot, err error) {
 	to := map[string]string{}
 	for i, disk := range now {
 		if !disk.ReadOnly {
 			to[disk.Path] = next[i].Path
 		}
 	}
+	known := false
 	snap := libvirtxml.DomainSnapshot{Disks: &libvirtxml.DomainSnapshotDisks{}}
 	for _, disk := range disksOf(d) {
 		if disk.Target == nil {
-			return "", fmt.Errorf("a disk has no target")
+			return s, fmt.Errorf("a disk has no target")
 		}
-		s := libvirtxml.DomainSnapshotDisk{Name: disk.Target.Dev, Snapshot: "no"}
+		x := libvirtxml.DomainSnapshotDisk{Name: disk.Target.Dev, Snapshot: "no"}
 		if file := sourceFile(disk); to[file] != "" {
-			s.Snapshot = "external"
-			s.Driver = &libvirtxml.DomainDiskDriver{Type: "qcow2"}
-			s.Source = &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{File: to[file]}}
+			x.Snapshot = "external"
+			x.Driver = &libvirtxml.DomainDiskDriver{Type: "qcow2"}
+			x.Source = &libvirtxml.DomainDiskSource{File: &libvirtxml.DomainDiskSourceFile{File: to[file]}}
 			delete(to, file)
+			known = true
 		}
-		snap.Disks.Disks = append(snap.Disks.Disks, s)
+		snap.Disks.Disks = append(snap.Disks.Disks, x)
 	}
-	for file := range to {
-		return "", fmt.Errorf("libvirt knows no disk %q; those on the bus nvme cannot be frozen", file)
+	for i, disk := range now {
+		if to[disk.Path] == "" {
+			continue
+		}
+		if driveArg(d, driveID(i)) == nil {
+			return s, fmt.Errorf("neither libvirt nor its command line for QEMU knows a disk %q", disk.Path)
+		}
+		s.drives = append(s.drives, drive{id: driveID(i), file: next[i].Path})
 	}
-	return snap.Marshal()
+	if known || len(s.drives) == 0 {
+		s.xml, err = snap.Marshal()
+	}
+	return s, err
 }
 
 func disksOf(d *libvirtxml.Domain) []libvirtxml.DomainDisk {

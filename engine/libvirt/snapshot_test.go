@@ -26,15 +26,18 @@ func TestSnapshotTellsDisksByTheirFiles(t *testing.T) {
 	}}}
 	now := []engine.MachineDisk{{Path: "/m/disk0.qcow2"}, {Path: "/m/disk1.qcow2"}, {Path: "/data.raw", Disk: inventory.Disk{ReadOnly: true}}}
 	next := []engine.MachineDisk{{Path: "/m/next0.qcow2"}, {Path: "/m/next1.qcow2"}, now[2]}
-	text, err := describeSnapshot(d, now, next)
+	plan, err := describeSnapshot(d, now, next)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var snap libvirtxml.DomainSnapshot
-	if err := snap.Unmarshal(text); err != nil {
+	if err := snap.Unmarshal(plan.xml); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]string{}
+	if len(plan.drives) > 0 {
+		t.Errorf("the emulator itself is to freeze %v", plan.drives)
+	}
 	for _, disk := range snap.Disks.Disks {
 		file := sourceFile(libvirtxml.DomainDisk{Source: disk.Source})
 		got[disk.Name] = strings.TrimSpace(disk.Snapshot + " " + file)
