@@ -43,6 +43,7 @@ type Task struct {
 	Vars   Vars
 	Files  Finder
 	Emit   Emit
+	Mask   Mask // takes secrets out of what is shown; nil = there are none
 	// Dir is the project's folder on the controller: where relative paths of files that are
 	// written there start; "" = the current one.
 	Dir string

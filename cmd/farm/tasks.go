@@ -105,8 +105,7 @@ func (t *phaseTasks) reconnect(ctx context.Context, r *engine.Run) (engine.Conn,
 func (t *phaseTasks) runner(r *engine.Run) *task.Runner {
 	o := t.taskOptions(t.inv)
 	o.Tags, o.SkipTags, o.Check = t.flags.tags, t.flags.skipTags, t.flags.check
-	o.Local = t.local
-	o.Conn = t.delegate
+	o.Local, o.Conn, o.Mask = t.local, t.delegate, t.mask
 	if r != nil {
 		o.Emit = r.Emit
 		o.Notified = func(_ *task.HostState, name string) bool {
@@ -204,7 +203,7 @@ func callbackDirs(inv *inventory.Inventory, vm inventory.VM) []string {
 func (s *session) callbackRunner(vm inventory.VM) func(context.Context, *engine.Image, string, *value.Dict) error {
 	return func(ctx context.Context, im *engine.Image, file string, vars *value.Dict) error {
 		o := s.taskOptions(s.inv)
-		o.Emit = im.Emit
+		o.Emit, o.Mask = im.Emit, s.mask
 		h := task.NewHost(vm.Host, im.Conn, s.inv.VMVars(vm))
 		h.Facts, _ = value.From(im.Facts).(*value.Dict)
 		return task.New(o).RunFile(ctx, file, h, vars)

@@ -70,6 +70,7 @@ type script struct {
 type reply struct {
 	engine.Output                   // Stdout without what was said
 	said          map[string]string // by say; the last one of a key wins
+	mask          engine.Mask       // nil = no secrets
 }
 
 // run runs s as the task's user, in the C locale unless it says otherwise. A script that ends with another status
@@ -104,7 +105,7 @@ func (s script) run(ctx context.Context, t *engine.Task) (reply, error) {
 	if err != nil && !errors.As(err, &exit) {
 		return reply{Output: out}, err
 	}
-	r := reply{Output: out}
+	r := reply{Output: out, mask: t.Mask}
 	r.said, r.Stdout = heard(out.Stdout)
 	return r, nil
 }
@@ -164,6 +165,11 @@ func (r reply) failure(what string) engine.Result {
 	why := strings.TrimSpace(string(r.Stderr))
 	if why == "" {
 		why = strings.TrimSpace(r.stdout())
+	}
+	if len(why) > maxMessage {
+		if r.mask != nil {
+			why = r.mask.Text(why)
+		}
 	}
 	if len(why) > maxMessage {
 		why = "..." + strings.ToValidUTF8(why[len(why)-maxMessage:], "")

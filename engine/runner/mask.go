@@ -1,46 +1,55 @@
 package runner
 
 import (
-	"sort"
+	"slices"
 	"strings"
 	"sync"
 
+	"farm/engine"
 	"farm/inventory/value"
 )
 
 // masked stands where a secret stood.
 const masked = "********"
 
-// Mask takes secrets out of what is shown and kept. Safe for concurrent use.
+// minSecret is the length in bytes under which a secret is too common to be masked, minLine that
+// of one line of a longer secret.
+const (
+	minSecret = 4
+	minLine   = 8
+)
+
+// Mask takes secrets out of what is shown and kept. It is an engine.Mask. Safe for concurrent use.
 type Mask struct {
-	mu       sync.RWMutex
-	known    map[string]bool
-	replacer *strings.Replacer
+	mu      sync.RWMutex
+	secrets []string // sorted
 }
 
-// Add adds secrets; those under 4 bytes are too common to mask and are left out.
+// Add adds secrets; those under 4 bytes are too common to mask and are left out. Of a secret
+// with several lines each line is one too: lists of lines are shown as well.
 func (m *Mask) Add(secrets ...string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.known == nil {
-		m.known = map[string]bool{}
-	}
 	for _, s := range secrets {
-		if len(s) >= 4 {
-			m.known[s] = true
+		m.add(s, minSecret)
+		s = strings.TrimSpace(s) // a file's newline is hardly ever part of what it holds
+		m.add(s, minSecret)
+		m.add(engine.Printable(s), minSecret) // as it comes out of a terminal
+		if !strings.Contains(s, "\n") {
+			continue
+		}
+		for line := range strings.SplitSeq(s, "\n") {
+			if line = strings.TrimSpace(line); !strings.HasPrefix(line, "-----") { // of a key's armour everybody knows the ends
+				m.add(line, minLine)
+			}
 		}
 	}
-	all := make([]string, 0, len(m.known))
-	for s := range m.known {
-		all = append(all, s)
+}
+
+func (m *Mask) add(s string, least int) {
+	if i, known := slices.BinarySearch(m.secrets, s); !known && len(s) >= least {
+		m.secrets = slices.Insert(m.secrets, i, s)
 	}
-	// The longest first, so that a secret inside a longer one does not leave its rest.
-	sort.Slice(all, func(i, j int) bool { return len(all[i]) > len(all[j]) || len(all[i]) == len(all[j]) && all[i] < all[j] })
-	pairs := make([]string, 0, 2*len(all))
-	for _, s := range all {
-		pairs = append(pairs, s, masked)
-	}
-	m.replacer = strings.NewReplacer(pairs...)
 }
 
 // AddValue adds the values at every depth of v that stand under a name that says that they are
@@ -89,12 +98,7 @@ func (m *Mask) Text(text string) string {
 	if m == nil || text == "" {
 		return text
 	}
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if m.replacer == nil {
-		return text
-	}
-	return m.replacer.Replace(text)
+	return (&stream{mask: m}).next(text, true)
 }
 
 // Value is Text at every depth of a value of package value.

@@ -27,6 +27,19 @@ type call struct {
 	quiet bool // no_log
 }
 
+// call makes a call of t. One that is not to be logged is called by its name as written: a
+// template in it may give anything away.
+func (p *play) call(t *Task, s *scope, vars *expr.Vars) *call {
+	c := &call{play: p, t: t, s: s, vars: vars}
+	quiet, err := c.flag("no_log")
+	if c.quiet = quiet || err != nil; c.quiet {
+		c.title = rawTitle(t)
+	} else {
+		c.title = title(t, vars)
+	}
+	return c
+}
+
 // task runs one task: tags, loop, results, register, notify.
 func (p *play) task(ctx context.Context, t *Task, s *scope) error {
 	vars := p.vars(s, nil)
@@ -56,16 +69,16 @@ func (p *play) task(ctx context.Context, t *Task, s *scope) error {
 	if err != nil {
 		// A loop over something undefined is not evaluated where `when` is false anyway.
 		if ok, werr := p.conditions(s, vars); werr == nil && !ok {
-			c := &call{play: p, t: t, s: s, vars: vars, title: title(t, vars)}
+			c := p.call(t, s, vars)
 			return p.done(ctx, c, skippedResult("Conditional result was False"), nil, time.Now())
 		}
-		c := &call{play: p, t: t, s: s, vars: vars, title: title(t, vars)}
+		c := p.call(t, s, vars)
 		p.announce(c)
 		res, ferr := c.failed(engine.UserFault, err)
 		return p.done(ctx, c, res, ferr, time.Now())
 	}
 	if !loops {
-		c := &call{play: p, t: t, s: s, vars: vars, title: title(t, vars)}
+		c := p.call(t, s, vars)
 		return p.single(ctx, c)
 	}
 	return p.loop(ctx, t, s, items)
@@ -92,6 +105,16 @@ func title(t *Task, vars *expr.Vars) string {
 	return value.Text(v)
 }
 
+// rawTitle is a task's name, not evaluated.
+func rawTitle(t *Task) string {
+	if n, _ := t.Keys.Get("name"); n != nil {
+		if tmpl, ok := n.(value.Template); ok {
+			return tmpl.Text
+		}
+	}
+	return t.Title()
+}
+
 func skippedResult(why string) *value.Dict {
 	return value.NewDict("changed", false, "skipped", true, "skip_reason", why)
 }
@@ -114,11 +137,9 @@ func (p *play) announce(c *call) {
 // once runs a task for one item: conditions, then the module, again until it is content.
 // The error is nil or a *failure, unless the run ends (unreachable, cancelled, end_host).
 func (p *play) once(ctx context.Context, c *call) (*value.Dict, error) {
-	quiet, err := c.flag("no_log")
-	if err != nil {
+	if _, err := c.flag("no_log"); err != nil {
 		return c.failed(engine.UserFault, err)
 	}
-	c.quiet = quiet
 	ok, err := p.conditions(c.s, c.vars)
 	if err != nil {
 		p.announce(c)
@@ -337,7 +358,7 @@ func (c *call) attempt(ctx context.Context, _ any) (*value.Dict, error) {
 // lost is the error of a host that cannot be talked to any more.
 func (c *call) lost(err error) error {
 	res := value.NewDict("changed", false, "unreachable", true, "msg", err.Error())
-	return &failure{fault: engine.FarmFault, pos: c.t.Pos, task: c.t, title: c.title, msg: err.Error(), result: res, cause: err}
+	return c.failure(engine.FarmFault, err.Error(), res, err)
 }
 
 // judge turns a module's result into the registered one: changed_when, failed_when.

@@ -85,7 +85,7 @@ func statusOf(res *value.Dict) engine.Status {
 func (p *play) report(c *call, res *value.Dict, status engine.Status, err error, start time.Time) {
 	e := engine.Event{
 		Kind: engine.TaskEnded, Task: c.title, Module: c.t.Module, File: c.t.Pos.String(), Item: c.shownItem(),
-		Status: status, ElapsedMS: time.Since(start).Milliseconds(), Result: bounded(res),
+		Status: status, ElapsedMS: time.Since(start).Milliseconds(), Result: bounded(p.o.Mask.Value(res)),
 	}
 	if err != nil {
 		e.Fault, e.Text = engine.FaultOf(err), err.Error()
@@ -106,7 +106,7 @@ func (p *play) report(c *call, res *value.Dict, status engine.Status, err error,
 			e.Text = hiddenFailure
 		}
 	}
-	if len(e.Text) > maxText {
+	if e.Text = p.o.Mask.Text(e.Text); len(e.Text) > maxText {
 		e.Text = cut(e.Text)
 	}
 	p.emit(e)
@@ -252,7 +252,7 @@ func (p *play) loop(ctx context.Context, t *Task, s *scope, items []any) error {
 		v, err := base.Eval(raw)
 		return value.Text(v), err
 	}
-	whole := &call{play: p, t: t, s: s, vars: base, title: title(t, base)}
+	whole := p.call(t, s, base)
 	if v, err := get("loop_var"); err == nil && v != "" {
 		name = v
 	}
@@ -282,7 +282,8 @@ func (p *play) loop(ctx context.Context, t *Task, s *scope, items []any) error {
 			top.Set("ansible_loop", extended(items, i))
 		}
 		vars := p.vars(s, top)
-		c := &call{play: p, t: t, s: s, vars: vars, title: title(t, vars), item: value.Text(item)}
+		c := p.call(t, s, vars)
+		c.item = value.Text(item)
 		if label, ok := lc.Get("label"); ok {
 			if v, err := vars.Eval(label); err == nil {
 				c.item = value.Text(v)

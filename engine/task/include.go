@@ -40,7 +40,7 @@ func (p *play) owned(ctx context.Context, c *call) (*value.Dict, error) {
 
 // include runs the tasks that include_*, import_* name.
 func (p *play) include(ctx context.Context, t *Task, s *scope, vars *expr.Vars) error {
-	c := &call{play: p, t: t, s: s, vars: vars, title: title(t, vars)}
+	c := p.call(t, s, vars)
 	if p.depth++; p.depth > maxDepth {
 		_, err := c.failed(engine.UserFault, fmt.Errorf("includes are nested more than %d deep", maxDepth))
 		return err

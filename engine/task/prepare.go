@@ -100,7 +100,7 @@ func (c *call) moduleDefaults() (*value.Dict, error) {
 func (c *call) with(ctx context.Context) (*engine.Task, error) {
 	t := &engine.Task{
 		Name: c.title, Pos: c.t.Pos, Conn: c.h.Conn, Local: c.o.Local, Check: c.o.Check, Diff: c.o.Diff,
-		Vars: c.vars, Files: Folders(c.s.dirs(c.o.Project)), Host: c.h.Name, Dir: c.o.Project, State: c.h.shared,
+		Mask: c.o.Mask, Vars: c.vars, Files: Folders(c.s.dirs(c.o.Project)), Host: c.h.Name, Dir: c.o.Project, State: c.h.shared,
 	}
 	delegated, err := c.delegate(ctx, t)
 	if err != nil {
@@ -132,7 +132,7 @@ func (c *call) with(ctx context.Context) (*engine.Task, error) {
 			return
 		}
 		e.Task, e.Module, e.File, e.Item = c.title, c.t.Module, c.t.Pos.String(), c.item
-		c.o.Emit(e)
+		c.emit(e)
 	}
 	return t, nil
 }

@@ -22,6 +22,7 @@ type Options struct {
 	// Local is the controller; nil = nothing may run there.
 	Local engine.Conn
 	Emit  engine.Emit // nil = events are dropped
+	Mask  engine.Mask // takes secrets out of events before they are cut; nil = there are none
 	Check bool        // say what would change, change nothing
 	Diff  bool
 	// Tags and SkipTags select tasks as --tags and --skip-tags do.
@@ -113,6 +114,9 @@ type Runner struct {
 func New(o Options) *Runner {
 	if o.Emit == nil {
 		o.Emit = func(engine.Event) {}
+	}
+	if o.Mask == nil {
+		o.Mask = unmasked{}
 	}
 	return &Runner{o: o, parser: NewParser(o.Modules), files: map[string]*File{}}
 }
