@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
-.PHONY: all build setup setup-test demo test unit e2e lint vuln bench bench-list bench-task bench-layer docs clean help
+.PHONY: all build setup setup-test demo test unit e2e lint vuln conformance bench bench-list bench-task bench-layer docs clean help
 
 all: build
 
@@ -42,6 +42,10 @@ lint: ## gofmt, vet, staticcheck
 vuln: ## known vulnerabilities, where the database can be reached
 	@GOBIN=$(CURDIR)/bin go install $(GOVULNCHECK)
 	@./bin/govulncheck ./... || { status=$$?; [ $$status != 3 ] || exit $$status; echo "govulncheck: no database to be had; skipped"; }
+
+conformance: ## task files by ansible-playbook and by farm, and what differs
+	./scripts/setup conformance
+	go run ./conformance
 
 bench: bench-list bench-task bench-layer ## all benchmarks, each with its ratio
 

@@ -45,7 +45,7 @@ func vocabulary(more ...string) []string {
 
 // free are the packages that wire the others together.
 func free(pkg string) bool {
-	return pkg == "" || strings.HasPrefix(pkg, "cmd/") || strings.HasPrefix(pkg, "bench/") || strings.HasPrefix(pkg, "scripts/") || pkg == "examples" || strings.HasPrefix(pkg, "e2e")
+	return pkg == "" || strings.HasPrefix(pkg, "cmd/") || strings.HasPrefix(pkg, "bench/") || strings.HasPrefix(pkg, "scripts/") || pkg == "examples" || pkg == "conformance" || strings.HasPrefix(pkg, "e2e")
 }
 
 type goPackage struct {
