@@ -38,6 +38,28 @@ type Streamer interface {
 	Stream(ctx context.Context, argv []string) (net.Conn, error)
 }
 
+// Keeper is a Conn that keeps a program running to be asked again and again, where its
+// start is most of what an answer costs.
+type Keeper interface {
+	// Keep lends the running argv, which reads questions from its standard input, as the
+	// user that b says; nil is the login user. Nothing is awaited: ok is false where it
+	// does not run yet, cannot run, or is lent already. The first call starts it, for later
+	// ones. Give it back with Release. It ends with the connection, or earlier where its
+	// session is needed otherwise.
+	Keep(ctx context.Context, b *Become, argv []string) (k Kept, ok bool)
+}
+
+// Kept is a program lent by a Keeper; one goroutine at a time uses it.
+type Kept interface {
+	// Ask writes question and returns what the program prints before end, a text that no
+	// answer holds; the rest of end's line is dropped. It waits a few seconds, or less where
+	// ctx ends. After an error the program is not lent again.
+	Ask(ctx context.Context, question, end string) (string, error)
+	// Drop has Release end the program, so that the next Keep starts another.
+	Drop()
+	Release()
+}
+
 // Cmd is one command. Either Argv or Script is set.
 type Cmd struct {
 	Argv   []string          // program and arguments, passed on unchanged

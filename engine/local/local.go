@@ -31,6 +31,7 @@ type Conn struct {
 var (
 	_ engine.Conn     = (*Conn)(nil)
 	_ engine.Streamer = (*Conn)(nil)
+	_ engine.Keeper   = (*Conn)(nil)
 )
 
 // New returns a connection to the controller.
@@ -137,6 +138,11 @@ func (r reader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return r.r.Read(p)
+}
+
+// Keep lends a running program; see engine.Keeper.
+func (c *Conn) Keep(ctx context.Context, b *engine.Become, argv []string) (engine.Kept, bool) {
+	return c.pool.Keep(ctx, b, argv)
 }
 
 // Stream starts argv; see engine.Streamer.

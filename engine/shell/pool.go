@@ -32,6 +32,9 @@ type Pool struct {
 	retired []*session                   // of these something still runs, and may write
 	closed  bool
 	plain   bool // the login shell is not POSIX
+	kept    map[keptKey]*kept
+	scarce  bool           // the server grants fewer sessions than expected: none is for kept programs
+	starts  sync.WaitGroup // of kept programs; added to while mu is held and closed is not set
 }
 
 // New makes a pool; name is the machine's, for messages.
@@ -41,6 +44,7 @@ func New(name string, spawn Spawn) *Pool {
 		control: make(chan struct{}, 1),
 		idle:    map[engine.Become][]*session{},
 		changed: make(chan struct{}),
+		kept:    map[keptKey]*kept{},
 	}
 }
 
@@ -133,6 +137,9 @@ func (p *Pool) take(ctx context.Context, key engine.Become, b *engine.Become) (*
 			return s, nil
 		}
 		p.Release()
+		if errors.Is(err, ErrNoSession) {
+			p.spare()
+		}
 		p.mu.Lock()
 		others, changed := p.used > 0, p.changed
 		p.mu.Unlock()
@@ -196,6 +203,9 @@ func (p *Pool) tryReserve(key *engine.Become) (s, evicted *session, wait chan st
 	if p.used < MaxSessions {
 		p.used++
 		return nil, nil, nil, nil
+	}
+	if evicted = p.evictKept(); evicted != nil {
+		return nil, evicted, nil, nil
 	}
 	for k, l := range p.idle {
 		if len(l) > 0 {
@@ -303,19 +313,26 @@ func (p *Pool) takeIdle(key engine.Become) *session {
 	return l[len(l)-1]
 }
 
-// Close ends the idle shells and lets no more be opened. Commands under way end as
-// their transport does.
+// Close ends the idle shells and kept programs and lets no more be opened. Commands under
+// way end as their transport does.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	p.closed = true
-	idle := p.idle
-	idle[engine.Become{}] = append(idle[engine.Become{}], p.retired...)
-	p.idle, p.retired = nil, nil
+	over := p.retired
+	for _, l := range p.idle {
+		over = append(over, l...)
+	}
+	for s := p.evictKept(); s != nil; s = p.evictKept() {
+		over = append(over, s)
+	}
+	for _, k := range p.kept {
+		k.stop()
+	}
+	p.idle, p.retired, p.kept = nil, nil, nil // kept programs that start or are lent now end by themselves
 	p.wake()
 	p.mu.Unlock()
-	for _, l := range idle {
-		for _, s := range l {
-			s.proc.Close()
-		}
+	for _, s := range over {
+		s.proc.Close()
 	}
+	p.starts.Wait()
 }

@@ -36,6 +36,7 @@ type Conn struct {
 var (
 	_ engine.Conn     = (*Conn)(nil)
 	_ engine.Streamer = (*Conn)(nil)
+	_ engine.Keeper   = (*Conn)(nil)
 )
 
 func newConn(cfg Config, client *ssh.Client) *Conn {

@@ -104,6 +104,11 @@ func (c *Conn) exitOf(err error) error {
 	return unreachable(err)
 }
 
+// Keep lends a running program; see engine.Keeper.
+func (c *Conn) Keep(ctx context.Context, b *engine.Become, argv []string) (engine.Kept, bool) {
+	return c.pool.Keep(ctx, b, argv)
+}
+
 // Stream starts argv; see engine.Streamer.
 func (c *Conn) Stream(ctx context.Context, argv []string) (net.Conn, error) {
 	if err := c.pool.Reserve(ctx); err != nil {
