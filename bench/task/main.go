@@ -2,7 +2,7 @@
 // through a running shell that runs the same program, farm's runner and modules, and 75
 // tasks through farm and through ansible-playbook with pipelining and with mitogen. It
 // starts its own sshd on the loopback with keys and configuration of its own; -guest takes
-// another machine. It prints medians side by side; the exit status is 1 where a target is missed.
+// another machine, -without-ansible measures farm's part alone. It prints medians side by side; the exit status is 1 where a target is missed.
 package main
 
 import (
@@ -34,11 +34,12 @@ func main() {
 	var g guest
 	rounds := flag.Int("rounds", 400, "round trips measured")
 	runs := flag.Int("runs", 3, "runs of the 75 tasks; the median counts")
+	without := flag.Bool("without-ansible", false, "measure farm alone")
 	flag.StringVar(&g.addr, "guest", "", "measure on the machine at this `user@host:port` instead of an sshd of its own")
 	flag.StringVar(&g.key, "key", "", "private key `file` for -guest")
 	flag.StringVar(&g.hostKey, "host-key", "", "public host key `file` of -guest")
 	flag.Parse()
-	ok, err := measure(context.Background(), g, *rounds, *runs)
+	ok, err := measure(context.Background(), g, *rounds, *runs, *without)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench/task:", err)
 		os.Exit(2)
@@ -48,7 +49,7 @@ func main() {
 	}
 }
 
-func measure(ctx context.Context, g guest, rounds, runs int) (bool, error) {
+func measure(ctx context.Context, g guest, rounds, runs int, without bool) (bool, error) {
 	dir, err := os.MkdirTemp("", "farm-bench-")
 	if err != nil {
 		return false, err
@@ -93,7 +94,7 @@ func measure(ctx context.Context, g guest, rounds, runs int) (bool, error) {
 		}
 		ok = verdict(ratio(one, bare) <= maxBare, "a task %s costs %.1f bare round trips, target %.0f", line, ratio(one, bare), maxBare) && ok
 	}
-	good, err := compare(ctx, s, f, work, runs)
+	good, err := compare(ctx, s, f, work, runs, without)
 	return ok && good, err
 }
 
