@@ -32,6 +32,7 @@ var allowed = map[string][]string{
 	"engine/modules":    vocabulary(),
 	"engine/enginetest": vocabulary(),
 	"engine/runner":     vocabulary("engine/dispatch"),
+	"engine/play":       vocabulary("engine/task", "inventory/expr"),
 
 	"docs":      {},
 	"phases":    vocabulary("engine/task"),

@@ -151,7 +151,7 @@ func (p *play) includeVars(c *call) (*value.Dict, error) {
 	}
 	out := value.NewDict()
 	for _, path := range paths {
-		d, err := readVars(path)
+		d, err := ReadVars(path)
 		if err != nil {
 			return nil, err
 		}
@@ -177,8 +177,8 @@ func varFiles(root string) ([]string, error) {
 	return paths, err
 }
 
-// readVars reads a mapping of variables; an empty file has none.
-func readVars(path string) (*value.Dict, error) {
+// ReadVars reads a YAML or JSON file that holds a mapping of variables; an empty file has none.
+func ReadVars(path string) (*value.Dict, error) {
 	text, err := source.ReadText(path)
 	if err != nil {
 		return nil, err

@@ -161,7 +161,7 @@ func (p *play) loadRole(name, dir, defaults, vars string) (*role, error) {
 		if !ok {
 			continue
 		}
-		d, err := readVars(path)
+		d, err := ReadVars(path)
 		if err != nil {
 			return nil, err
 		}
@@ -171,7 +171,7 @@ func (p *play) loadRole(name, dir, defaults, vars string) (*role, error) {
 	if !ok {
 		return ro, nil
 	}
-	meta, err := readVars(path)
+	meta, err := ReadVars(path)
 	if err != nil {
 		return nil, err
 	}

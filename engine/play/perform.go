@@ -1,0 +1,146 @@
+package play
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"farm/engine"
+	"farm/engine/task"
+	"farm/inventory/value"
+)
+
+// batch is the hosts that go through a play together.
+type batch struct {
+	run        *run
+	play       *Play
+	title      string
+	all, names []string
+	steps      *stepper
+
+	mu      sync.Mutex // guards what follows
+	failed  int
+	abort   bool // too many have failed: the rest stops at its next task
+	stop    bool // and no play follows
+	end     bool // meta: end_batch
+	endPlay bool
+}
+
+// errStopped ends the tasks of a host that others have failed for.
+var errStopped = fmt.Errorf("other hosts failed: %w", task.ErrEndHost)
+
+// perform runs the play on the batch and waits for all its hosts.
+func (b *batch) perform(ctx context.Context) {
+	b.steps = newStepper(len(b.names), b.run.o.Forks, b.play.Free)
+	members := make([]*host, len(b.names))
+	for i, name := range b.names {
+		h := b.run.member(name)
+		if h.state.Emit == nil {
+			b.run.order = append(b.run.order, h)
+		}
+		h.state.Emit, h.state.Gate = b.emit(h), b.gate(i)
+		h.err = b.prepare(h)
+		members[i] = h
+	}
+	var wg sync.WaitGroup
+	for i, h := range members {
+		wg.Go(func() {
+			defer b.steps.done(i)
+			if h.err == nil {
+				h.err = b.tasks(ctx, h)
+			}
+			b.settle(h)
+		})
+	}
+	wg.Wait()
+}
+
+// emit says of each event which host and play it is about.
+func (b *batch) emit(h *host) engine.Emit {
+	return func(e engine.Event) {
+		if e.Kind == engine.TaskEnded {
+			b.run.world.publish(h.name, h.state.Snapshot())
+		}
+		e.VM, e.Phase = h.name, b.title
+		b.run.o.Emit(e)
+	}
+}
+
+// gate has the host with that index wait for its turn.
+func (b *batch) gate(i int) task.Gate {
+	return func(_ context.Context, t *task.Task, path []int) (func(), error) {
+		leave, err := b.steps.wait(b.run.soft, i, path)
+		if err != nil {
+			return nil, engine.Blame(engine.Cancelled, fmt.Errorf("%s: task %q is not started: %w", t.Pos, t.Title(), err))
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.abort || b.end {
+			leave()
+			return nil, errStopped
+		}
+		return leave, nil
+	}
+}
+
+// tasks runs the play on one host.
+func (b *batch) tasks(ctx context.Context, h *host) error {
+	p := b.play
+	s := b.run.tasks.Begin(h.state, p.File, p.Keys, nil)
+	err := s.Run(ctx, p.gathering())
+	for _, list := range p.sections() {
+		if err == nil {
+			err = s.Run(ctx, list)
+		}
+		if err == nil {
+			err = s.Flush(ctx)
+		}
+	}
+	if err != nil && p.ForceHandlers && !errors.Is(err, engine.ErrUnreachable) && b.run.soft.Err() == nil {
+		err = errors.Join(err, s.Flush(ctx))
+	}
+	return err
+}
+
+// gathering is the task that a play with facts begins with.
+func (p *Play) gathering() []*task.Task {
+	if len(p.Gather) == 0 {
+		return nil
+	}
+	keys := value.NewDict("name", "Gathering Facts", "tags", []any{"always"})
+	return []*task.Task{{Pos: p.Pos, Keys: keys, Module: "setup", ModulePos: p.Pos, Args: value.NewDict("gather_subset", p.Gather)}}
+}
+
+// settle takes the outcome of a host into account before others go on.
+func (b *batch) settle(h *host) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch err := h.err; {
+	case err == nil:
+	case errors.Is(err, task.ErrEndHost):
+		b.end = b.end || errors.Is(err, task.ErrEndBatch)
+		b.endPlay = b.endPlay || errors.Is(err, task.ErrEndPlay)
+		h.err = nil
+	case engine.FaultOf(err) == engine.Cancelled:
+	default:
+		b.failed++
+		if b.fatal(h) || b.play.MaxFail >= 0 && float64(b.failed)*100 > b.play.MaxFail*float64(len(b.names)) {
+			b.abort, b.stop = true, true
+		}
+	}
+}
+
+// fatal reports whether the play ends when one host fails.
+func (b *batch) fatal(h *host) bool {
+	raw, ok := b.play.Keys.Get("any_errors_fatal")
+	if !ok {
+		return false
+	}
+	v, err := h.state.Vars.Eval(raw)
+	if err != nil {
+		return true
+	}
+	on, err := value.ParseBool(v)
+	return on && err == nil
+}

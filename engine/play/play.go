@@ -1,0 +1,50 @@
+// Package play runs playbooks, task files and roles on hosts: it finds each play's hosts, cuts
+// them into batches and keeps the hosts of a batch in step, task by task, as Ansible's linear
+// strategy does.
+package play
+
+import (
+	"farm/engine/task"
+	"farm/inventory/source"
+	"farm/inventory/value"
+)
+
+// Play is one play of a playbook. Its templates are not evaluated.
+type Play struct {
+	Pos  source.Pos
+	File string // the playbook, task file or role's folder that it came from
+	Name any    // text or a Template; nil = the hosts
+
+	Hosts any // a host pattern or a list of them
+	// Gather are the subsets of facts to gather first; nil = none.
+	Gather []any
+	// Keys are the keywords that its tasks inherit: become, environment, tags, ...
+	Keys      *value.Dict
+	Vars      *value.Dict
+	VarsFiles []any
+
+	PreTasks, Roles, Tasks, PostTasks, Handlers []*task.Task
+
+	// Serial are the sizes of the batches, numbers or "30%", the last one counting for all
+	// that follow; nil = one batch.
+	Serial []any
+	// MaxFail is the share of a batch in percent that may fail before the play ends; below 0 = any.
+	MaxFail       float64
+	ForceHandlers bool
+	Free          bool // strategy: free, each host at its own pace
+	// Order is how hosts are sorted: inventory, reverse_inventory, sorted or reverse_sorted.
+	Order string
+}
+
+// Walk calls f for every task of the play, blocks before what is in them.
+func (p *Play) Walk(f func(*task.Task)) {
+	for _, list := range p.sections() {
+		task.Walk(list, f)
+	}
+	task.Walk(p.Handlers, f)
+}
+
+// sections are the tasks in order; handlers run after each of the three.
+func (p *Play) sections() [][]*task.Task {
+	return [][]*task.Task{p.PreTasks, append(append([]*task.Task{}, p.Roles...), p.Tasks...), p.PostTasks}
+}

@@ -1,0 +1,216 @@
+package play
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"farm/engine"
+	"farm/engine/task"
+	"farm/inventory/expr"
+	"farm/inventory/source"
+	"farm/inventory/value"
+)
+
+// Options are what plays are run with.
+type Options struct {
+	// Task are the options of every task. Its Emit, Conn and AddHost are the package's own.
+	Task  task.Options
+	Hosts Hosts
+	// Login says how a host is logged into; vars is what its tasks see. No connection is made
+	// before Login.Open, which a task that needs the host calls. It is called by many hosts at once.
+	Login func(host string, vars *expr.Vars) (Login, error)
+	Limit string // host pattern that narrows every play; "" = none
+	// Only is a host that every play runs on, whatever its pattern says; "" = none.
+	Only  string
+	Forks int         // tasks that run at once; at least 1
+	Emit  engine.Emit // VM is the host's name, Phase the play's
+}
+
+// Login is how a host is logged into.
+type Login struct {
+	Key    string // equal for equal logins: then a connection is used again
+	User   string // "" = not known
+	Become *engine.Become
+	// Open connects; Run closes what it returned.
+	Open func(ctx context.Context) (engine.Conn, error)
+}
+
+// ErrNoHosts is wrapped where no play has a host to run on.
+var ErrNoHosts = errors.New("no host matches")
+
+// Run runs plays one after another. When soft ends no task is started any more, when hard
+// does the tasks under way are killed. A host that fails takes no part in what follows. How
+// each host fared is told by an event VMEnded; the error is about the plays themselves.
+func Run(soft, hard context.Context, plays []*Play, o Options) error {
+	r := &run{
+		o: o, soft: soft, world: newWorld(o.Hosts, o.Task.Extra),
+		hosts: map[string]*host{}, files: map[string]*value.Dict{},
+	}
+	t := o.Task
+	t.Emit, t.AddHost, t.Conn = o.Emit, r.world.add, r.delegate
+	r.tasks = task.New(t)
+	defer r.close()
+	err := r.all(hard, plays)
+	for _, h := range r.order {
+		r.o.Emit(h.ended())
+	}
+	return err
+}
+
+// run is one Run.
+type run struct {
+	o     Options
+	soft  context.Context
+	tasks *task.Runner
+	world *world
+
+	mu    sync.Mutex // guards what follows
+	hosts map[string]*host
+	order []*host                // that took part
+	files map[string]*value.Dict // variables that were read, by path
+}
+
+func (r *run) all(ctx context.Context, plays []*Play) error {
+	any := false
+	for _, p := range plays {
+		names, err := r.find(p)
+		if err != nil {
+			return err
+		}
+		if len(names) == 0 {
+			r.o.Emit(engine.Event{Kind: engine.Warning, Phase: r.title(p), Text: "no host matches; the play is left out"})
+			continue
+		}
+		any = true
+		goOn, err := r.play(ctx, p, names)
+		if err != nil || !goOn {
+			return err
+		}
+	}
+	if !any {
+		return fmt.Errorf("%w: %s", ErrNoHosts, r.wanted(plays))
+	}
+	return nil
+}
+
+// wanted says what was looked for in vain.
+func (r *run) wanted(plays []*Play) string {
+	var patterns []string
+	for _, p := range plays {
+		if text, err := r.pattern(p); err == nil && !slices.Contains(patterns, text) {
+			patterns = append(patterns, text)
+		}
+	}
+	text := fmt.Sprintf("hosts: %s", strings.Join(patterns, ", "))
+	if r.o.Limit != "" {
+		text += fmt.Sprintf(" with --limit %q", r.o.Limit)
+	}
+	return text
+}
+
+// vars are what the heads of plays see.
+func (r *run) vars(p *Play) *expr.Vars {
+	return r.world.vars("localhost").With(p.Vars, r.o.Task.Extra)
+}
+
+func (r *run) title(p *Play) string {
+	if p.Name == nil {
+		text, _ := r.pattern(p)
+		return text
+	}
+	v, err := r.vars(p).Eval(p.Name)
+	if err != nil {
+		v = p.Name
+		if t, ok := v.(value.Template); ok {
+			v = t.Text
+		}
+	}
+	return value.Text(v)
+}
+
+func (r *run) pattern(p *Play) (string, error) {
+	v, err := r.vars(p).Eval(p.Hosts)
+	if err != nil {
+		return "", engine.Blame(engine.UserFault, err)
+	}
+	var terms []string
+	for _, one := range listOf(v) {
+		terms = append(terms, value.Text(one))
+	}
+	return strings.Join(terms, ","), nil
+}
+
+// find lists the hosts of a play that have not failed before.
+func (r *run) find(p *Play) ([]string, error) {
+	names := []string{r.o.Only}
+	if r.o.Only == "" {
+		pattern, err := r.pattern(p)
+		if err != nil {
+			return nil, err
+		}
+		if names, err = r.world.find(pattern, r.o.Limit); err != nil {
+			return nil, engine.Blame(engine.UserFault, &source.Error{Pos: p.Pos, What: "hosts", Err: err})
+		}
+	}
+	return arrange(names, p.Order), nil
+}
+
+// play runs one play; goOn is false where the plays behind it are not to run.
+func (r *run) play(ctx context.Context, p *Play, names []string) (goOn bool, err error) {
+	all := names
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		h := r.hosts[name]
+		return h != nil && h.err != nil
+	})
+	if len(names) == 0 {
+		return true, nil // all of them failed before
+	}
+	sizes, err := r.vars(p).Eval(listOrNil(p.Serial))
+	if err != nil {
+		return false, engine.Blame(engine.UserFault, err)
+	}
+	cut, err := batches(names, listOf(sizes))
+	if err != nil {
+		return false, engine.Blame(engine.UserFault, &source.Error{Pos: p.Pos, What: "play", Err: err})
+	}
+	title := r.title(p)
+	began := time.Now()
+	r.o.Emit(engine.Event{Kind: engine.PhaseStarted, Phase: title, File: p.Pos.String(), Text: counted(len(names), len(cut))})
+	goOn = true
+	for _, some := range cut {
+		b := &batch{run: r, play: p, title: title, all: all, names: some}
+		b.perform(ctx)
+		if b.stop || b.failed == len(some) || r.soft.Err() != nil {
+			goOn = false
+			break
+		}
+		if b.endPlay {
+			break
+		}
+	}
+	r.o.Emit(engine.Event{Kind: engine.PhaseEnded, Phase: title, Status: engine.OK, ElapsedMS: time.Since(began).Milliseconds()})
+	return goOn, nil
+}
+
+func listOrNil(l []any) any {
+	if l == nil {
+		return nil
+	}
+	return l
+}
+
+func counted(hosts, batches int) string {
+	text := fmt.Sprintf("%d hosts", hosts)
+	if hosts == 1 {
+		text = "1 host"
+	}
+	if batches > 1 {
+		text += fmt.Sprintf(" in %d batches", batches)
+	}
+	return text
+}

@@ -1,0 +1,163 @@
+package play
+
+import (
+	"slices"
+	"sync"
+
+	"farm/engine"
+	"farm/inventory"
+	"farm/inventory/expr"
+	"farm/inventory/value"
+)
+
+// Hosts is where plays find their hosts and what each sees; an *inventory.Inventory is one.
+type Hosts interface {
+	// HostNames lists the hosts in the inventory's order.
+	HostNames() []string
+	// HostVars is what a host sees, with the variable groups; any name is answered.
+	HostVars(name string) *expr.Vars
+}
+
+// world is the hosts with what tasks added to them. Safe for concurrent use.
+type world struct {
+	hosts Hosts
+	extra *value.Dict
+
+	mu     sync.Mutex // guards what follows
+	names  []string
+	groups map[string][]string
+	order  []string                 // of groups
+	added  map[string]*value.Dict   // variables that add_host gave
+	grown  bool                     // tasks changed names or groups
+	set    map[string][]*value.Dict // what the tasks of each host set
+}
+
+func newWorld(hosts Hosts, extra *value.Dict) *world {
+	w := &world{
+		hosts: hosts, extra: extra, names: hosts.HostNames(),
+		groups: map[string][]string{}, added: map[string]*value.Dict{}, set: map[string][]*value.Dict{},
+	}
+	raw, _ := hosts.HostVars("localhost").Raw("groups")
+	groups, ok := raw.(expr.Lazy)
+	if !ok {
+		w.group("all", w.names...)
+		return w
+	}
+	for _, name := range groups.Keys() {
+		v, _, _ := groups.Get(name)
+		members, _ := v.([]any)
+		w.group(name)
+		for _, m := range members {
+			w.group(name, value.Text(m))
+		}
+	}
+	return w
+}
+
+// group adds members to a group.
+func (w *world) group(name string, members ...string) {
+	list, ok := w.groups[name]
+	if !ok {
+		w.order = append(w.order, name)
+	}
+	w.groups[name] = append(list, members...)
+}
+
+// add takes what add_host or group_by made.
+func (w *world) add(n engine.NewHost) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.grown = true
+	if !slices.Contains(w.names, n.Name) && n.Name != "localhost" {
+		w.names = append(w.names, n.Name)
+		w.group("all", n.Name)
+	}
+	for _, g := range n.Groups {
+		if !slices.Contains(w.groups[g], n.Name) {
+			w.group(g, n.Name)
+		}
+	}
+	w.added[n.Name] = value.Merge(w.added[n.Name], n.Vars)
+}
+
+// find lists the hosts of a pattern, within limit unless that is "".
+func (w *world) find(pattern, limit string) ([]string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	found, err := inventory.Select(pattern, w.names, w.groups)
+	if err != nil || limit == "" {
+		return found, err
+	}
+	within, err := inventory.Select(limit, w.names, w.groups)
+	if err != nil {
+		return nil, err
+	}
+	in := make(map[string]bool, len(within))
+	for _, name := range within {
+		in[name] = true
+	}
+	return slices.DeleteFunc(found, func(name string) bool { return !in[name] }), nil
+}
+
+// publish has other hosts see what the tasks of a host set.
+func (w *world) publish(host string, set []*value.Dict) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.set[host] = set
+}
+
+// vars is what a host sees before a play's own variables.
+func (w *world) vars(host string) *expr.Vars {
+	w.mu.Lock()
+	added, grown := w.added[host], w.grown
+	w.mu.Unlock()
+	magic := value.NewDict("hostvars", hostVars{w})
+	if grown {
+		groups, mine := w.members(host)
+		magic.Set("groups", groups)
+		magic.Set("group_names", mine)
+	}
+	if added.Len() == 0 {
+		return w.hosts.HostVars(host).With(magic)
+	}
+	return w.hosts.HostVars(host).With(added, magic, w.extra)
+}
+
+// members are the variables groups, and group_names of a host.
+func (w *world) members(host string) (groups *value.Dict, mine []any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	groups, mine = value.NewDict(), []any{}
+	for _, name := range w.order {
+		list := make([]any, len(w.groups[name]))
+		for i, m := range w.groups[name] {
+			list[i] = m
+			if m == host && name != "all" && name != "ungrouped" {
+				mine = append(mine, name)
+			}
+		}
+		groups.Set(name, list)
+	}
+	return groups, mine
+}
+
+// hostVars is the variable hostvars: each host's variables with what its tasks set.
+type hostVars struct{ w *world }
+
+// Get returns the variables of a host.
+func (h hostVars) Get(name string) (any, bool, error) {
+	h.w.mu.Lock()
+	set, known := h.w.set[name], slices.Contains(h.w.names, name) || name == "localhost"
+	h.w.mu.Unlock()
+	if !known {
+		return nil, false, nil
+	}
+	return h.w.vars(name).With(append(slices.Clone(set), h.w.extra)...).Lazy(), true, nil
+}
+
+// Keys lists the hosts.
+func (h hostVars) Keys() []string {
+	h.w.mu.Lock()
+	defer h.w.mu.Unlock()
+	return slices.Clone(h.w.names)
+}
