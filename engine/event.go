@@ -58,6 +58,7 @@ type Event struct {
 	Module    string    `json:"module,omitempty"`
 	Item      string    `json:"item,omitempty"`   // label of a loop's item
 	Result    any       `json:"result,omitempty"` // a task's result as registered, secrets masked
+	Diff      string    `json:"diff,omitempty"`   // what a task changed, as a unified diff, if asked for
 }
 
 // Emit takes an event; the receiver fills V, Seq, Time, Run and what it knows of VM,

@@ -82,8 +82,10 @@ type Result struct {
 	Msg     string
 	Values  *value.Dict // further keys of the registered value (stdout, rc, stat, ...)
 	Facts   *value.Dict // variables that the task sets on its host (ansible_facts)
-	Diff    string      // unified diff, if asked for and known
-	AddHost *NewHost    // a host to add to the inventory in memory
+	// Diff is what changed, as Ansible registers it: a mapping of before and after, each text or a
+	// mapping, with before_header and after_header; or a list of those; nil = not asked for or not known.
+	Diff    any
+	AddHost *NewHost // a host to add to the inventory in memory
 }
 
 // NewHost is a host or group membership that a task adds.

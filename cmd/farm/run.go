@@ -28,6 +28,7 @@ type runFlags struct {
 	inventoryFlags
 	parallel int
 	check    bool
+	diff     bool
 	failFast bool
 	keep     string
 	keepFor  time.Duration
@@ -56,6 +57,7 @@ func newRunCommand(a *app) *cobra.Command {
 	fl := cmd.Flags()
 	fl.IntVarP(&f.parallel, "jobs", "j", 0, "at most `n` VMs at once; 0 = as many as the hypervisors have room for")
 	fl.BoolVarP(&f.check, "check", "C", false, "boot the guests, but only say what the tasks would change")
+	fl.BoolVarP(&f.diff, "diff", "D", false, "show what tasks change in files; with --check what they would change")
 	fl.BoolVar(&f.failFast, "fail-fast", false, "start no more VMs after one has failed")
 	fl.StringVar(&f.keep, "keep", "", "leave machines running: never, on-failure or always; default on-failure, in CI never")
 	fl.DurationVar(&f.keepFor, "keep-for", 30*time.Minute, "how long a machine is kept")

@@ -104,7 +104,7 @@ func (t *phaseTasks) reconnect(ctx context.Context, r *engine.Run) (engine.Conn,
 // runner makes the runner of one VM's phase; r may be nil where nothing is run.
 func (t *phaseTasks) runner(r *engine.Run) *task.Runner {
 	o := t.taskOptions(t.inv)
-	o.Tags, o.SkipTags, o.Check = t.flags.tags, t.flags.skipTags, t.flags.check
+	o.Tags, o.SkipTags, o.Check, o.Diff = t.flags.tags, t.flags.skipTags, t.flags.check, t.flags.diff
 	o.Local, o.Conn, o.Mask = t.local, t.delegate, t.mask
 	if r != nil {
 		o.Emit = r.Emit

@@ -17,7 +17,7 @@ import (
 //	sum NAME FILE   prints the checksum of FILE; NAME is md5, sha1, sha256, ...
 //	sumof NAME FILE the same, put into farm_s
 //	attrs FILE      gives FILE the variables mode, owner, group, if they are set, unless check
-//	                is; sets changed=1 if that changes anything
+//	                is; sets changed=1 if that changes anything and says what, for attrsDiff
 //	report FILE     says what FILE is now, for fileValues
 const fileFuncs = `meta() { stat -c '%a %u %g %s %U %G' -- "$1" 2>/dev/null || stat -f '%Mp%Lp %u %g %z %Su %Sg' -- "$1" 2>/dev/null; }
 kindof() {
@@ -50,12 +50,14 @@ attrs() {
 	'' | "$2" | "$5") ;;
 	*)
 		changed=1 farm_o=1
+		say was_owner "$2"; say now_owner "$owner"
 		[ -n "$check" ] || chown $farm_h -- "$owner" "$farm_f" || exit 1 ;;
 	esac
 	case $group in
 	'' | "$3" | "$6") ;;
 	*)
 		changed=1 farm_o=1
+		say was_group "$3"; say now_group "$group"
 		[ -n "$check" ] || chgrp $farm_h -- "$group" "$farm_f" || exit 1 ;;
 	esac
 	if [ -z "$mode" ] || [ -n "$farm_h" ]; then return 0; fi
@@ -85,7 +87,7 @@ attrs() {
 	chmod -- "$farm_m" "$farm_c" || exit 1
 	farm_a=$(meta "$farm_c")
 	if [ -n "$check" ]; then rm -rf -- "$farm_c"; fi
-	if [ "${farm_a%% *}" != "$1" ]; then changed=1; fi
+	if [ "${farm_a%% *}" != "$1" ]; then changed=1; say was_mode "$1"; say now_mode "${farm_a%% *}"; fi
 }
 report() {
 	printf '\036meta='

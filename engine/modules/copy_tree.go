@@ -72,6 +72,7 @@ func (m *Copy) tree(ctx context.Context, t *engine.Task, p putting, dir string) 
 		return r.failure(fmt.Sprintf("copy %q", dir)), nil
 	}
 	res := engine.Result{Changed: r.is("changed"), Values: value.NewDict("src", dir, "dest", text(r.get("path")))}
+	var diffs []any
 	for i, f := range files {
 		q := f.put
 		q.dest, q.mode, q.owner, q.group = dest+"/"+f.rel, p.mode, p.owner, p.group
@@ -91,6 +92,12 @@ func (m *Copy) tree(ctx context.Context, t *engine.Task, p putting, dir string) 
 			return one, err
 		}
 		res.Changed = res.Changed || one.Changed
+		if list, ok := one.Diff.([]any); ok {
+			diffs = append(diffs, list...)
+		}
+	}
+	if len(diffs) > 0 {
+		res.Diff = diffs
 	}
 	fileValues(r, res.Values)
 	return res, nil

@@ -54,6 +54,7 @@ changed=
 case $path in '~'*) path=$(untilde "$path") ;; esac
 kindof "$path"
 is=$farm_k
+say was "$is"
 case $path in
 ?*/) path=${path%/} ;;
 esac
@@ -191,5 +192,9 @@ func (m *File) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
 	if r.has("src") {
 		d.Set("src", text(r.get("src")))
 	}
-	return engine.Result{Changed: r.is("changed"), Values: fileValues(r, d)}, nil
+	diff := attrsDiff(r, text(r.get("path")))
+	if was := r.get("was"); r.is("changed") && m.State != "" && m.State != was && m.State != "hard" && (m.State != "touch" || was == "absent") {
+		diff.note("state", was, m.State)
+	}
+	return engine.Result{Changed: r.is("changed"), Values: fileValues(r, d), Diff: diff.value("")}, nil
 }

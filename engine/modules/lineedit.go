@@ -12,22 +12,23 @@ import (
 type editing struct {
 	path, mode, owner, group, validate string
 	create, backup, follow             bool
+	one                                bool // its diff is of the text alone, as that of replace is
 }
 
 // edit replaces the file's text by change's; change says what it did, "" = nothing. A
 // missing file counts as empty where create is set, and is a failure elsewhere.
 func (e editing) edit(ctx context.Context, t *engine.Task, change func(old string, exists bool) (text, msg string, err error)) (engine.Result, error) {
 	content := &bounded{left: maxSlurp}
-	r, err := script{Text: strings.Replace(readScript, "echo", `[ -z "$create" ] || exit 44; echo`, 1), Stdout: content, Keep: 4 << 10,
+	read, err := script{Text: strings.Replace(readScript, "echo", `[ -z "$create" ] || exit 44; echo`, 1), Stdout: content, Keep: 4 << 10,
 		Vars: map[string]string{"src": e.path, "create": flag(e.create)}}.run(ctx, t)
 	if err != nil {
 		return engine.Result{}, err
 	}
-	missing := r.Status == 44 && e.create
+	missing := read.Status == 44 && e.create
 	switch {
-	case !r.ok() && !missing:
-		r.Stdout = nil
-		return r.failure(""), nil
+	case !read.ok() && !missing:
+		read.Stdout = nil
+		return read.failure(""), nil
 	case content.over:
 		return failed("%q is larger than %d MiB", e.path, maxSlurp>>20), nil
 	}
@@ -44,9 +45,14 @@ func (e editing) edit(ctx context.Context, t *engine.Task, change func(old strin
 		return engine.Result{Values: value.NewDict("backup", "")}, nil
 	}
 	p.content([]byte(now))
-	res, err := p.put(ctx, t)
+	quiet := *t
+	quiet.Diff = false // it is known here
+	r, res, err := p.putting(ctx, &quiet)
 	if err != nil || res.Failed {
 		return res, err
+	}
+	if t.Diff {
+		res.Diff = e.diff(r, old, now)
 	}
 	res.Msg = msg
 	if msg == "" && res.Changed {
@@ -55,6 +61,14 @@ func (e editing) edit(ctx context.Context, t *engine.Task, change func(old strin
 	saved, _ := res.Values.Get("backup_file")
 	res.Values.Set("backup", value.Text(saved))
 	return res, nil
+}
+
+func (e editing) diff(r reply, old, now string) any {
+	if e.one {
+		return textDiff(e.path, old, e.path, now)
+	}
+	title := e.path + " (content)"
+	return []any{textDiff(title, old, title, now), attrsDiff(r, e.path).value(" (file attributes)")}
 }
 
 // splitLines cuts text after each newline; the last line may lack one.

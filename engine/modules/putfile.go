@@ -92,6 +92,13 @@ fi
 if [ $is != absent ] && [ -n "$keep" ]; then report "$dest"; exit 0; fi
 if [ "$old" != "$sum" ]; then
 	changed=1
+	say content 1
+	if [ -n "$diff" ] && [ -z "$shown" ] && [ -f "$dest" ]; then
+		set -- $(meta "$(readlink -f -- "$dest" || echo "$dest")")
+		if [ "${4:-0}" -gt "$diff" ]; then say large 1
+		elif tr -d '\000' <"$dest" | cmp -s - "$dest"; then tell before cat -- "$dest"
+		else say binary 1; fi
+	fi
 	if [ -n "$check" ]; then say changed 1; say path "$dest"; say state "$is"; exit 0; fi
 	if [ -z "$from$send" ]; then say want 1; exit 0; fi
 	base=${dest##*/}
@@ -139,10 +146,19 @@ const smallFile = 16 << 10
 // put makes the file so. The result has dest, checksum, the file's attributes and
 // backup_file; in check mode what would be changed is all there is.
 func (p putting) put(ctx context.Context, t *engine.Task) (engine.Result, error) {
+	_, res, err := p.putting(ctx, t)
+	return res, err
+}
+
+// putting is put with what the scripts said.
+func (p putting) putting(ctx context.Context, t *engine.Task) (reply, engine.Result, error) {
 	vars := map[string]string{
 		"dest": p.dest, "name": p.name, "sum": p.sum, "from": p.from, "mode": p.mode, "owner": p.owner, "group": p.group,
 		"validate": p.validate, "keep": flag(p.keep), "follow": flag(p.follow), "check": flag(t.Check), "token": token(),
-		"parents": p.parents, "send": "", "inline": "", "backup": "",
+		"parents": p.parents, "send": "", "inline": "", "backup": "", "diff": "", "shown": "",
+	}
+	if t.Diff && p.open != nil {
+		vars["diff"] = strconv.Itoa(maxDiff)
 	}
 	if p.backup {
 		vars["backup"] = backupSuffix()
@@ -150,25 +166,36 @@ func (p putting) put(ctx context.Context, t *engine.Task) (engine.Result, error)
 	send := p.open != nil && p.size <= smallFile && !t.Check
 	r, bad, err := p.try(ctx, t, vars, send)
 	if err == nil && bad == nil && r.is("want") {
+		before := r.said
+		vars["shown"] = "1"
 		r, bad, err = p.try(ctx, t, vars, true)
+		for _, k := range []string{"before", "large", "binary"} {
+			if v, ok := before[k]; ok && r.said != nil {
+				r.said[k] = v
+			}
+		}
 	}
 	if err != nil {
-		return engine.Result{}, err
+		return r, engine.Result{}, err
 	}
 	if bad != nil {
-		return *bad, nil
+		return r, *bad, nil
 	}
 	if !r.ok() {
-		return r.failure(fmt.Sprintf("write %q", p.dest)), nil
+		return r, r.failure(fmt.Sprintf("write %q", p.dest)), nil
 	}
 	if m := strings.Fields(r.get("meta")); r.is("changed") && vars["inline"] != "" && len(m) >= 6 && m[3] != strconv.FormatInt(p.size, 10) {
-		return failed("write %q: the file has %s bytes, not %d", p.dest, m[3], p.size), nil
+		return r, failed("write %q: the file has %s bytes, not %d", p.dest, m[3], p.size), nil
 	}
 	d := value.NewDict("dest", text(r.get("path")), "checksum", r.get("sum"))
 	if b := r.get("backup"); b != "" {
 		d.Set("backup_file", text(b))
 	}
-	return engine.Result{Changed: r.is("changed"), Values: fileValues(r, d)}, nil
+	res := engine.Result{Changed: r.is("changed"), Values: fileValues(r, d)}
+	if t.Diff && res.Changed {
+		res.Diff = p.diff(r)
+	}
+	return r, res, nil
 }
 
 func (p putting) try(ctx context.Context, t *engine.Task, vars map[string]string, send bool) (reply, *engine.Result, error) {

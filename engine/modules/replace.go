@@ -49,7 +49,7 @@ func (m *Replace) Run(ctx context.Context, t *engine.Task) (engine.Result, error
 		return failed("replace: %v", err), nil
 	}
 	mode, _ := modeText(m.Mode)
-	e := editing{path: m.Path, mode: mode, owner: m.Owner, group: m.Group, validate: m.CheckWith, backup: m.Backup, follow: true}
+	e := editing{path: m.Path, mode: mode, owner: m.Owner, group: m.Group, validate: m.CheckWith, backup: m.Backup, follow: true, one: true}
 	return e.edit(ctx, t, func(old string, _ bool) (string, string, error) { return m.change(old) })
 }
 

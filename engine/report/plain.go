@@ -80,6 +80,13 @@ func (p *Plain) phaseEnded(e engine.Event) {
 }
 
 func (p *Plain) taskEnded(e engine.Event) {
+	p.taskStatus(e)
+	if e.Diff != "" {
+		p.p.printf("%s\n", indent("    ", strings.TrimSuffix(e.Diff, "\n")))
+	}
+}
+
+func (p *Plain) taskStatus(e engine.Event) {
 	switch {
 	case e.Status == engine.Failed || e.Status == engine.Unreachable:
 		p.line(e, fmt.Sprintf("%s: %s failed after %s (%s)", e.Phase, e.Task, elapsed(e), e.File))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"farm/engine"
@@ -69,6 +70,9 @@ func logText(e engine.Event) string {
 		text := fmt.Sprintf("%s %s in %s%s\n", clock, e.Status, elapsed(e), because(e.Text))
 		if e.Status == engine.Failed {
 			text += indent("  ", taskDetail(&e)) + "\n"
+		}
+		if e.Diff != "" {
+			text += indent("  ", strings.TrimSuffix(e.Diff, "\n")) + "\n"
 		}
 		return text
 	case engine.TaskOutput:

@@ -36,6 +36,7 @@ func (b *Bus) Emit(e engine.Event) {
 		e.Time = b.now().UTC()
 	}
 	e.Text = b.mask.Text(engine.Printable(e.Text))
+	e.Diff = b.mask.Text(engine.Printable(e.Diff))
 	e.Task = b.mask.Text(e.Task)
 	e.Item = b.mask.Text(e.Item)
 	e.Result = b.mask.Value(e.Result)

@@ -25,6 +25,7 @@ type call struct {
 	item  string // the label of the loop's item
 	title string
 	quiet bool // no_log
+	diff  bool // what changes is to be shown
 }
 
 // call makes a call of t. One that is not to be logged is called by its name as written: a
@@ -377,7 +378,7 @@ func (c *call) judge(out engine.Result) (*value.Dict, error) {
 	if out.Skipped {
 		res.Set("skipped", true)
 	}
-	if out.Diff != "" {
+	if out.Diff != nil {
 		res.Set("diff", out.Diff)
 	}
 	if out.Facts != nil {

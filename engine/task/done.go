@@ -83,6 +83,11 @@ func statusOf(res *value.Dict) engine.Status {
 
 // report emits the end of a task.
 func (p *play) report(c *call, res *value.Dict, status engine.Status, err error, start time.Time) {
+	diff, has := res.Get("diff")
+	if has {
+		res = res.Copy()
+		res.Delete("diff")
+	}
 	e := engine.Event{
 		Kind: engine.TaskEnded, Task: c.title, Module: c.t.Module, File: c.t.Pos.String(), Item: c.shownItem(),
 		Status: status, ElapsedMS: time.Since(start).Milliseconds(), Result: bounded(p.o.Mask.Value(res)),
@@ -95,6 +100,11 @@ func (p *play) report(c *call, res *value.Dict, status engine.Status, err error,
 		}
 	} else if m, ok := res.Get("msg"); ok {
 		e.Text = value.Text(m)
+	}
+	if has && c.diff && !c.quiet {
+		if e.Diff = unified(p.o.Mask.Value(diff)); len(e.Diff) > maxText {
+			e.Diff = cut(e.Diff)
+		}
 	}
 	if c.quiet {
 		out := value.NewDict("censored", "hidden because of no_log")

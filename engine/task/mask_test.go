@@ -84,4 +84,3 @@ func shownResult(v any) string {
 	}
 	return fmt.Sprint(v)
 }
-

@@ -127,6 +127,7 @@ func (c *call) with(ctx context.Context) (*engine.Task, error) {
 			return nil, err
 		}
 	}
+	c.diff = t.Diff
 	t.Emit = func(e engine.Event) {
 		if c.quiet {
 			return
