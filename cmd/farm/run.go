@@ -114,7 +114,7 @@ func (a *app) run(ctx context.Context, path string, f *runFlags) (err error) {
 	if f.keepFor <= 0 {
 		return &usageError{fmt.Errorf("--keep-for is %s, not a time above 0", f.keepFor)}
 	}
-	soft, hard, stop := interrupts(ctx, a.err)
+	soft, hard, stop := interrupts(ctx, a.err, runInterrupted, runSwitchesOff)
 	defer stop()
 	if err := s.read(soft, path); err != nil {
 		return err

@@ -9,10 +9,16 @@ import (
 	"syscall"
 )
 
+// What a run says at the first and at the second Ctrl-C.
+const (
+	runInterrupted = "interrupted: terminate and shutdown still run; again to switch off"
+	runSwitchesOff = "switching off; again to leave at once (then run: farm gc)"
+)
+
 // interrupts maps Ctrl-C (and SIGTERM, and the loss of the terminal) to contexts: the first ends soft, so that
 // nothing new starts; the second ends hard, so that machines are switched off; the
-// third leaves at once.
-func interrupts(ctx context.Context, say io.Writer) (soft, hard context.Context, stop func()) {
+// third leaves at once. first and second are what the user is told then.
+func interrupts(ctx context.Context, say io.Writer, first, second string) (soft, hard context.Context, stop func()) {
 	soft, endSoft := context.WithCancel(ctx)
 	hard, endHard := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 3)
@@ -29,10 +35,10 @@ func interrupts(ctx context.Context, say io.Writer) (soft, hard context.Context,
 			}
 			switch n {
 			case 1:
-				fmt.Fprintln(say, "farm: interrupted: terminate and shutdown still run; again to switch off")
+				fmt.Fprintln(say, "farm: "+first)
 				endSoft()
 			case 2:
-				fmt.Fprintln(say, "farm: switching off; again to leave at once (then run: farm gc)")
+				fmt.Fprintln(say, "farm: "+second)
 				endSoft()
 				endHard()
 			default:

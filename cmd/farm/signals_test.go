@@ -31,7 +31,7 @@ func TestInterruptsEndSoftThenHard(t *testing.T) {
 		text, _ := io.ReadAll(r)
 		said <- string(text)
 	}()
-	soft, hard, stop := interrupts(context.Background(), w)
+	soft, hard, stop := interrupts(context.Background(), w, runInterrupted, runSwitchesOff)
 	interrupt := func() {
 		if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
 			t.Fatal(err)
@@ -55,7 +55,7 @@ func TestInterruptsEndSoftThenHard(t *testing.T) {
 }
 
 func TestInterruptsStopEndsBoth(t *testing.T) {
-	soft, hard, stop := interrupts(context.Background(), io.Discard)
+	soft, hard, stop := interrupts(context.Background(), io.Discard, runInterrupted, runSwitchesOff)
 	if soft.Err() != nil || hard.Err() != nil {
 		t.Fatal("ended at once")
 	}

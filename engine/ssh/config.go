@@ -36,6 +36,8 @@ type Config struct {
 	KnownHosts []string
 	// AcceptNew pins the key of a server not in KnownHosts on first use.
 	AcceptNew bool
+	// Strict tells that the user's configuration wants unknown keys refused; it changes nothing here.
+	Strict bool
 
 	// Dialer reaches Addr; nil = from the controller. It may be the Dial of any
 	// engine.Conn, which outlives this one.

@@ -117,7 +117,9 @@ func resolve(host string, s settings, depth int) (Config, error) {
 	}
 	cfg := Config{Name: host, Addr: net.JoinHostPort(name, port), User: o["User"]}
 	switch v := o["StrictHostKeyChecking"]; v {
-	case "", "yes", "ask":
+	case "", "ask":
+	case "yes":
+		cfg.Strict = true
 	case "accept-new":
 		cfg.AcceptNew = true
 	default:

@@ -79,5 +79,16 @@ func (l *lazyConn) Dial(ctx context.Context, network, addr string) (net.Conn, er
 	return c.Dial(ctx, network, addr)
 }
 
+// Keep lends a running program, once the connection is open; see engine.Keeper.
+func (l *lazyConn) Keep(ctx context.Context, b *engine.Become, argv []string) (engine.Kept, bool) {
+	l.mu.Lock()
+	keeper, ok := l.conn.(engine.Keeper)
+	l.mu.Unlock()
+	if !ok {
+		return nil, false
+	}
+	return keeper.Keep(ctx, b, argv)
+}
+
 // Close leaves the connection to whoever opened it.
 func (l *lazyConn) Close() error { return nil }
