@@ -46,8 +46,10 @@ if [ -L "$path" ]; then
 	fi
 fi
 [ -z "$follow" ] || follow=-L
+` + magicScript + `
 printf '\036stat='
-stat $follow -c '%f|%a|%u|%g|%s|%i|%d|%h|%b|%B|%X|%Y|%Z|%U|%G' -- "$path" 2>/dev/null || stat $follow -f '%Xp|%Mp%Lp|%u|%g|%z|%i|%d|%l|%b|512|%a|%m|%c|%Su|%Sg' -- "$path"
+stat $follow -c '%f|%a|%u|%g|%s|%i|%d|%h|%b|%o|%X|%Y|%Z|%U|%G|%n' -- "$path" "$@" 2>/dev/null || [ $# -gt 0 ] ||
+	stat $follow -f '%Xp|%Mp%Lp|%u|%g|%z|%i|%d|%l|%b|%k|%a|%m|%c|%Su|%Sg|%N' -- "$path"
 printf '\0'
 for f in r w x; do
 	if [ -$f "$path" ]; then say "may_$f" 1; fi
@@ -68,23 +70,36 @@ func (m *Stat) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
 	if err := m.Validate(); err != nil {
 		return failed("stat: %v", err), nil
 	}
-	algorithm := m.Algorithm
+	vars := map[string]string{"path": m.Path, "follow": flag(m.Follow), "algorithm": m.Algorithm, "mime": flag(m.GetMime), "magic": "", "list": ""}
 	if !m.GetChecksum {
-		algorithm = ""
+		vars["algorithm"] = ""
 	}
-	r, err := run(ctx, t, statScript, map[string]string{
-		"path": m.Path, "follow": flag(m.Follow), "algorithm": algorithm, "mime": flag(m.GetMime)})
+	var kept *keptFile
+	if m.GetMime && !m.Follow {
+		kept = keepFile(ctx, t, m.Path)
+		defer kept.release()
+		kept.prepare(vars)
+	}
+	r, err := run(ctx, t, statScript, vars)
 	if err != nil {
 		return engine.Result{}, err
 	}
-	p := strings.Split(strings.TrimSpace(r.get("stat")), "|")
 	switch {
 	case !r.ok():
 		return r.failure(fmt.Sprintf("stat %q", m.Path)), nil
 	case !r.has("stat"):
 		return engine.Result{Values: value.NewDict("stat", value.NewDict("exists", false, "path", text(r.get("path"))))}, nil
-	case len(p) != 15:
+	}
+	stat, more := r.get("stat"), ""
+	if kept != nil {
+		stat, more, _ = strings.Cut(stat, "\n") // the path has none
+	}
+	p := strings.SplitN(strings.TrimSuffix(stat, "\n"), "|", 16)
+	if len(p) != 16 || p[15] != r.get("path") {
 		return failed("stat %q: the program stat is missing on this host, or answers strangely: %s", m.Path, r.stderr()), nil
+	}
+	if err := kept.tell(ctx, t, r, more); err != nil {
+		return engine.Result{}, err
 	}
 	return engine.Result{Values: value.NewDict("stat", statValues(r, p))}, nil
 }
