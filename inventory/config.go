@@ -22,6 +22,7 @@ type wish struct {
 	count            int    // 0 = one VM without a number
 	vars             *value.Dict
 	extra            *value.Dict // keys of `vm` from a list item; may be nil
+	oneHostname      bool        // the VMs of count would share it
 	pos              source.Pos
 	platformPos      source.Pos
 	targetPos        source.Pos
@@ -134,7 +135,7 @@ type permutations struct {
 type item struct {
 	Platform string      `yaml:"platform,required"`
 	Target   string      `yaml:"target,required"`
-	Count    int         `yaml:"count"`
+	Count    *int        `yaml:"count"` // nil = one VM without a number
 	Vars     *value.Dict `yaml:"vars"`
 	Template any         `yaml:"template"`
 	Rest     *value.Dict `yaml:",rest"`
@@ -213,10 +214,13 @@ func parseItem(v any, i int, pos source.Pos) (*wish, error) {
 	if !ok {
 		return nil, &source.Error{Pos: pos, What: fmt.Sprintf("list[%d] is %s, not a mapping", i, value.Kind(v)), Hint: "{platform: ..., target: ...}"}
 	}
-	it := item{Count: -1}
+	var it item
 	errs := []error{value.Decode(d, &it)}
-	if it.Count == 0 || it.Count < -1 {
-		errs = append(errs, source.Errorf(d.KeyPos("count"), "count is %d, less than 1", it.Count))
+	count := 0
+	if it.Count != nil && errs[0] == nil {
+		if count = *it.Count; count < 1 {
+			errs = append(errs, source.Errorf(d.ValPos("count"), "count is %d, less than 1", count))
+		}
 	}
 	known := append([]string{"platform", "target", "count", "vars", "template"}, definitionKeys()...)
 	for key := range it.Rest.All() {
@@ -234,7 +238,7 @@ func parseItem(v any, i int, pos source.Pos) (*wish, error) {
 		extra.Set("metadata", value.Merge(md, value.NewDict("template", it.Template)))
 	}
 	extra.SetPos(d.Pos())
-	w := &wish{platform: it.Platform, target: it.Target, vars: it.Vars, pos: d.Pos(), count: max(it.Count, 0),
+	w := &wish{platform: it.Platform, target: it.Target, vars: it.Vars, pos: d.Pos(), count: count,
 		platformPos: d.KeyPos("platform"), targetPos: d.KeyPos("target")}
 	if extra.Len() > 0 {
 		w.extra = extra
@@ -242,17 +246,26 @@ func parseItem(v any, i int, pos source.Pos) (*wish, error) {
 	return w, nil
 }
 
-// definitionKeys are the keys of `vm` that farm knows.
-var definitionKeys = sync.OnceValue(func() []string {
+// The keys of `vm` and of its parts that farm knows.
+var (
+	definitionKeys = sync.OnceValue(keysOf[Definition])
+	metadataKeys   = sync.OnceValue(keysOf[Metadata])
+	authKeys       = sync.OnceValue(keysOf[Auth])
+	sourceKeys     = sync.OnceValue(keysOf[Source])
+	diskKeys       = sync.OnceValue(keysOf[Disk])
+	netKeys        = sync.OnceValue(keysOf[Net])
+)
+
+// keysOf lists the keys, aliases too, that are decoded into a T.
+func keysOf[T any]() []string {
 	var keys []string
-	for _, f := range value.Fields(reflect.TypeFor[Definition]()) {
+	for _, f := range value.Fields(reflect.TypeFor[T]()) {
 		if f.Name != "" {
-			keys = append(keys, f.Name)
-			keys = append(keys, f.Aliases...)
+			keys = append(append(keys, f.Name), f.Aliases...)
 		}
 	}
 	return keys
-})
+}
 
 // nativeKeys are those of a native definition.
 var nativeKeys = sync.OnceValue(func() []string {

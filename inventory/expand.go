@@ -40,6 +40,10 @@ func (inv *Inventory) Expand(ctx context.Context, o ExpandOptions) ([]VM, error)
 			}
 			builders[w.host] = b
 		}
+		if err := b.hostnames(ctx, w); err != nil {
+			errs = append(errs, err)
+			continue
+		}
 		for n := range max(w.count, 1) {
 			x := &expanded{wish: w}
 			if w.count > 1 {
@@ -66,6 +70,34 @@ func (inv *Inventory) Expand(ctx context.Context, o ExpandOptions) ([]VM, error)
 	}
 	inv.register(all)
 	return limit(all, o.Limit)
+}
+
+// hostnames finds out whether the VMs of a count have one hostname, as the definition does
+// not use vm_index in it; they get their numbers into it then.
+func (b *builder) hostnames(ctx context.Context, w *wish) error {
+	if w.count < 2 {
+		return nil
+	}
+	var names [2]string
+	for i := range names {
+		x := &expanded{wish: w, number: i + 1}
+		if err := b.build(ctx, x); err != nil {
+			return err
+		}
+		names[i] = x.vm.Def.Metadata.Hostname
+	}
+	w.oneHostname = names[0] == names[1]
+	return nil
+}
+
+// numbered is a hostname with a number behind its first part: "web-2.example.org".
+func numbered(hostname string, number int) string {
+	first, rest, more := strings.Cut(hostname, ".")
+	first += "-" + strconv.Itoa(number)
+	if more {
+		first += "." + rest
+	}
+	return first
 }
 
 // register makes VMs known to groups and hostvars.
@@ -155,7 +187,10 @@ type builder struct {
 	facts *value.Dict
 	dir   string // of definitions
 	uri   string // libvirt URI, by default
-	run   DefinitionRunner
+	// templates tells that the user has domain templates, which may read any key.
+	templates bool
+	number    int // of the VM that is being built, from 1 with count, else 0
+	run       DefinitionRunner
 }
 
 func (inv *Inventory) builder(pin string, o ExpandOptions) (*builder, error) {
@@ -174,6 +209,7 @@ func (inv *Inventory) builder(pin string, o ExpandOptions) (*builder, error) {
 	if b.dir, err = inv.definitionDir(b.base); err != nil {
 		return nil, err
 	}
+	b.templates = hasTemplates(b.dir)
 	v, ok, err := b.base.Get("ansible_libvirt_uri")
 	if err != nil {
 		return nil, err
@@ -184,15 +220,16 @@ func (inv *Inventory) builder(pin string, o ExpandOptions) (*builder, error) {
 	return b, nil
 }
 
-// scope is what a definition's templates see: the host's variables, the
-// definition's own, `vm` as merged so far, and -e over all.
+// scope is what a definition's templates see: the host's variables, the definition's own,
+// `vm` as merged so far, the number of the VM among those of its count, and -e over all.
 func (b *builder) scope(vars, vm *value.Dict) *expr.Vars {
-	return b.base.With(vars, value.NewDict("vm", vm), b.inv.extra)
+	return b.base.With(vars, value.NewDict("vm", vm, "vm_index", int64(max(b.number, 1))), b.inv.extra)
 }
 
 // build makes the VM of x.wish.
 func (b *builder) build(ctx context.Context, x *expanded) error {
 	w := x.wish
+	b.number = x.number
 	target, terr := b.inv.lookup("targets", w.target, b.dir, w.targetPos)
 	platform, perr := b.inv.lookup("platforms", w.platform, b.dir, w.platformPos)
 	if err := source.Join(terr, perr); err != nil {
@@ -255,8 +292,14 @@ func (b *builder) finish(x *expanded, raw *value.Dict, added map[string]*value.D
 		raw = raw.Copy()
 		raw.Set("metadata", metadata)
 	}
+	if hostname, ok := get(metadata, "hostname").(string); ok && x.number > 0 && w.oneHostname && hostname != "" {
+		metadata = metadata.Copy()
+		metadata.Set("hostname", numbered(hostname, x.number))
+		raw = raw.Copy()
+		raw.Set("metadata", metadata)
+	}
 	vm := VM{
-		ID: w.id() + suffix, Platform: value.Text(get(metadata, "platform_name")), Target: value.Text(get(metadata, "target_name")),
+		Index: max(x.number, 1), ID: w.id() + suffix, Platform: value.Text(get(metadata, "platform_name")), Target: value.Text(get(metadata, "target_name")),
 		Name: name, Host: b.pin, Pos: w.pos,
 	}
 	if vm.Name == "" || vm.Platform == "" || vm.Target == "" {
@@ -267,7 +310,7 @@ func (b *builder) finish(x *expanded, raw *value.Dict, added map[string]*value.D
 	if raw, err = b.network(x, vm, raw); err != nil {
 		return err
 	}
-	if err := decodeDefinition(raw, &vm.Def); err != nil {
+	if err := decodeDefinition(raw, &vm.Def, b.templates); err != nil {
 		return source.Join(within(vm, err)...)
 	}
 	vm.Arch = vm.Def.Arch
@@ -303,8 +346,8 @@ func dictAt(d *value.Dict, key string) (*value.Dict, error) {
 	return sub, nil
 }
 
-// decodeDefinition fills def from raw, where firmware may be a path.
-func decodeDefinition(raw *value.Dict, def *Definition) error {
+// decodeDefinition fills def from raw, where firmware may be a path, and checks it.
+func decodeDefinition(raw *value.Dict, def *Definition, templates bool) error {
 	d := raw
 	if path, ok := get(raw, "firmware").(string); ok {
 		d = raw.Copy()
@@ -317,44 +360,24 @@ func decodeDefinition(raw *value.Dict, def *Definition) error {
 		}
 	}
 	*def = Definition{DiskMode: "snapshot"}
-	if err := value.Decode(d, def); err != nil {
-		return err
-	}
+	err := value.Decode(d, def)
 	def.Raw = raw
-	return check(raw, def)
+	return beside(err, def.check(raw, templates))
 }
 
-// check finds values that no VM can have.
-func check(raw *value.Dict, def *Definition) error {
-	var errs []error
-	bad := func(key, hint, format string, args ...any) {
-		errs = append(errs, &source.Error{Pos: raw.KeyPos(key), What: fmt.Sprintf(format, args...), Hint: hint})
-	}
-	one := func(key, v string, known ...string) {
-		if v != "" && !contains(known, v) {
-			hint := source.DidYouMean(v, known)
-			if hint == "" {
-				hint = "one of " + strings.Join(known, ", ")
-			}
-			bad(key, hint, "unknown %s %q", key, v)
+// beside joins err with those of more that are about other places: a wrong type is told once.
+func beside(err, more error) error {
+	errs := source.Flatten(err)
+	told := map[source.Pos]bool{}
+	for _, one := range errs {
+		if bad, ok := one.(*source.Error); ok && !bad.Pos.IsZero() {
+			told[bad.Pos] = true
 		}
 	}
-	if def.VCPUs < 1 {
-		bad("vcpus", "", "vcpus is %d, less than 1", def.VCPUs)
-	}
-	if def.RAMMiB < 1 {
-		bad("ram", "MiB", "ram is %d, less than 1", def.RAMMiB)
-	}
-	if def.TimeoutScale < 0 {
-		bad("timeout_scale", "", "timeout_scale is below 0")
-	}
-	one("virt_domain", def.VirtDomain, "kvm", "qemu", "lxc")
-	one("disk_mode", def.DiskMode, "snapshot", "persistent")
-	for _, d := range def.Disks {
-		one("disks", d.Bus, "virtio", "scsi", "sata", "nvme", "ide", "usb")
-	}
-	for _, n := range def.Net {
-		one("net", n.Type, "user", "network", "bridge", "vde", "ethernet")
+	for _, one := range source.Flatten(more) {
+		if bad, ok := one.(*source.Error); !ok || !told[bad.Pos] {
+			errs = append(errs, one)
+		}
 	}
 	return source.Join(errs...)
 }

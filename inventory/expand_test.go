@@ -125,7 +125,7 @@ func TestMergeOrder(t *testing.T) {
 	vms, _, err := expandText(t, `
 all: {hosts: {localhost: {ansible_libvirt_uri: "qemu:///system", config: {permutations: {platforms: [plat], targets: [tgt]}}}}}
 targets:
-  tgt: {vcpus: 1, machine: virt, firmware: F, arch: aarch64}
+  tgt: {vcpus: 1, machine: virt, firmware: /F, arch: aarch64}
 platforms:
   plat: {ram: 111, metadata: {platform_name: renamed, sources: [{on_provision: {src: a, dest: b}}]}}
 `, ExpandOptions{})
@@ -135,7 +135,7 @@ platforms:
 	vm := vms[0]
 	d := vm.Def
 	got := fmt.Sprint(d.VCPUs, d.Machine, d.Firmware.Loader, d.RAMMiB, len(d.Metadata.Sources), d.Metadata.Hostname, d.Metadata.Connection, vm.Name, vm.Platform, vm.Groups, vm.ID)
-	want := fmt.Sprint(1, "virt", "F", 111, 1, "vm.tgt.plat", "qemu:///system", "VM plat_tgt", "renamed", []string{"vms", "VM plat_tgt", "renamed", "tgt"}, "plat/tgt")
+	want := fmt.Sprint(1, "virt", "/F", 111, 1, "vm.tgt.plat", "qemu:///system", "VM plat_tgt", "renamed", []string{"vms", "VM plat_tgt", "renamed", "tgt"}, "plat/tgt")
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -320,6 +320,40 @@ func TestTaskFileDefinition(t *testing.T) {
 	_, _, err = expandText(t, text, ExpandOptions{}, "setup_vm/platforms/tasks.yaml", "- debug:\n")
 	if err == nil || !strings.Contains(err.Error(), "cannot run here") {
 		t.Errorf("without a runner: %v", err)
+	}
+}
+
+func TestVMsOfACountHaveTheirOwnHostnames(t *testing.T) {
+	hostnames := func(item string) string {
+		vms, inv, err := expandText(t, "all: {hosts: {localhost: {config: {list: ["+item+"]}}}}\n"+someDefinitions, ExpandOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, vm := range vms {
+			placed, err := inv.Place(t.Context(), vm, "localhost", ExpandOptions{})
+			if err != nil || placed.Def.Metadata.Hostname != vm.Def.Metadata.Hostname {
+				t.Errorf("%s is %q when placed, %v", vm.ID, placed.Def.Metadata.Hostname, err)
+			}
+			index, _, err := inv.VMVars(vm).Get("vm_index")
+			names = append(names, fmt.Sprint(vm.Def.Metadata.Hostname, "/", index))
+			if raw, _ := get(vm.Def.Raw, "metadata").(*value.Dict); err != nil || get(raw, "hostname") != vm.Def.Metadata.Hostname {
+				t.Errorf("%s: %v in vm, %v", vm.ID, get(raw, "hostname"), err)
+			}
+		}
+		return strings.Join(names, " ")
+	}
+	for name, c := range map[string]struct{ item, want string }{
+		"alone":       {"{platform: p1, target: t1}", "vm.t1.p1/1"},
+		"count of 1":  {"{platform: p1, target: t1, count: 1}", "vm.t1.p1/1"},
+		"count":       {"{platform: p1, target: t1, count: 2}", "vm-1.t1.p1/1 vm-2.t1.p1/2"},
+		"own name":    {"{platform: p1, target: t1, count: 2, metadata: {hostname: web12.example.org}}", "web12-1.example.org/1 web12-2.example.org/2"},
+		"own pattern": {`{platform: p1, target: t1, count: 2, metadata: {hostname: "n{{ '%02d' % vm_index }}"}}`, "n01/1 n02/2"},
+		"only number": {`{platform: p1, target: t1, metadata: {hostname: "n{{ vm_index }}"}}`, "n1/1"},
+	} {
+		if got := hostnames(c.item); got != c.want {
+			t.Errorf("%s: got %s, want %s", name, got, c.want)
+		}
 	}
 }
 

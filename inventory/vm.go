@@ -12,6 +12,7 @@ type VM struct {
 	Platform string // metadata.platform_name: group and phase folder
 	Target   string // metadata.target_name
 	Name     string // metadata.name: the name in the inventory
+	Index    int    // from 1, among the VMs of one count; the variable vm_index
 	Arch     string // libvirt's name: x86_64, aarch64, ppc64le, ...
 	Host     string // hypervisor it is pinned to or was placed on; "" = not placed
 	Groups   []string

@@ -93,7 +93,7 @@ func (inv *Inventory) scopeOf(vm VM) *expr.Vars {
 
 // connection is the variables that a VM's definition gives, over those of its groups.
 func connection(vm VM) *value.Dict {
-	d := value.NewDict("vm", vm.Def.Raw, "ansible_hostname", vm.Def.Metadata.Hostname)
+	d := value.NewDict("vm", vm.Def.Raw, "vm_index", int64(max(vm.Index, 1)), "ansible_hostname", vm.Def.Metadata.Hostname)
 	if vm.Host != "" {
 		d.Set("kvm_host", vm.Host)
 	}

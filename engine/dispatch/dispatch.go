@@ -181,14 +181,21 @@ func labels(h *hostState, vm inventory.VM) map[string]bool {
 	return have
 }
 
-// require returns the first word of an expression of the form "a & b & !c" that does not hold.
+// require returns the first word of an expression of the form "a & b & !c" that does not
+// hold, or why it is none.
 func require(text string, have map[string]bool) string {
-	for word := range strings.SplitSeq(text, "&") {
-		word = strings.TrimSpace(word)
-		name, not := strings.CutPrefix(word, "!")
-		if word != "" && have[strings.TrimSpace(name)] == not {
-			return word
+	words, err := inventory.ParseRequires(text)
+	if err != nil {
+		return fmt.Sprintf("%q: %v", text, err)
+	}
+	for _, w := range words {
+		if have[w.Name] != w.Not {
+			continue
 		}
+		if w.Not {
+			return "!" + w.Name
+		}
+		return w.Name
 	}
 	return ""
 }
