@@ -88,6 +88,7 @@ func (a *app) rootCommand() *cobra.Command {
 // commands are the subcommands in the order of `farm --help`.
 var commands = []func(*app) *cobra.Command{
 	newRunCommand,
+	newPlayCommand,
 	newListCommand,
 	newValidateCommand,
 	newInventoryCommand,

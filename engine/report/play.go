@@ -1,12 +1,14 @@
 package report
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 
 	"farm/engine"
+	"farm/inventory/value"
 )
 
 // Play prints a line for each task of a playbook on each host when it is over.
@@ -53,14 +55,33 @@ func (p Play) task(e engine.Event) {
 		}
 	case e.Status == engine.Ignored:
 		p.line(e, fmt.Sprintf("%s: failed, ignored: %s", name, firstLine(e.Text)))
-	case e.Module == "debug" && e.Text != "":
-		p.line(e, fmt.Sprintf("%s: %s", name, strings.ReplaceAll(e.Text, "\n", "\n    ")))
+	case e.Module == "debug" && e.Status == engine.OK:
+		p.line(e, fmt.Sprintf("%s: %s", name, strings.ReplaceAll(said(e), "\n", "\n    ")))
 	default:
 		p.line(e, fmt.Sprintf("%s: %s in %s", name, e.Status, elapsed(e)))
 	}
 	if e.Diff != "" {
 		p.p.printf("%s\n", indent("    ", e.Diff))
 	}
+}
+
+// said is what debug prints: its message, or the variable that it shows.
+func said(e engine.Event) string {
+	d, ok := e.Result.(*value.Dict)
+	if e.Text != "" || !ok {
+		return e.Text
+	}
+	for k, v := range d.All() {
+		if k == "changed" || k == "failed" || k == "msg" {
+			continue
+		}
+		text, err := json.Marshal(v)
+		if err != nil {
+			continue
+		}
+		return fmt.Sprintf("%s = %s", value.Text(k), text)
+	}
+	return ""
 }
 
 // Tally counts how the tasks of one host ended; a loop is one task.
