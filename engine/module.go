@@ -49,6 +49,9 @@ type Task struct {
 	Dir string
 	// Host is the inventory name of the host the task acts on.
 	Host string
+	// AsyncDir is the folder in which the host keeps the results of tasks in the background; a
+	// leading ~ is the user's home.
+	AsyncDir string
 	// Reconnect gives a new connection to the same machine after the old one was lost, as
 	// by a reboot; nil = there is none. A module that uses it sets Conn; the tasks that follow get it.
 	Reconnect func(ctx context.Context) (Conn, error)

@@ -99,8 +99,9 @@ type session struct {
 	bus    *runner.Bus
 	mask   *runner.Mask
 
-	reports []engine.Sink // files that the user named
-	alive   func()        // lets go of the run's lock
+	guestTasks *phaseTasks
+	reports    []engine.Sink // files that the user named
+	alive      func()        // lets go of the run's lock
 }
 
 func (a *app) run(ctx context.Context, path string, f *runFlags) (err error) {
@@ -140,6 +141,7 @@ func (a *app) run(ctx context.Context, path string, f *runFlags) (err error) {
 		return err
 	}
 	runner.Run(soft, hard, config)
+	s.guestTasks.end()
 	return s.finish()
 }
 
@@ -271,6 +273,7 @@ func (s *session) collect(ctx context.Context) {
 }
 
 func (s *session) config() (runner.Config, error) {
+	s.guestTasks = s.tasks()
 	c := runner.Config{
 		Run: s.id, VMs: s.vms, Backends: map[string]runner.Backend{},
 		Place: func(ctx context.Context, vm inventory.VM, host string) (inventory.VM, error) {
@@ -279,7 +282,7 @@ func (s *session) config() (runner.Config, error) {
 		Prepare:  s.preparation,
 		Settings: func(vm inventory.VM) (runner.Settings, error) { return settingsOf(s.inv, vm) },
 		Plan:     func(q runner.PlanQuery) []engine.Step { return phases.Plan(phases.Query(q)) },
-		Tasks:    s.tasks(), Guest: guests{s}, Journal: journal{s.app, s.store, s.hosts}, Bus: s.bus,
+		Tasks:    s.guestTasks, Guest: guests{s}, Journal: journal{s.app, s.store, s.hosts}, Bus: s.bus,
 		Dir: s.dir, User: s.user(), Keep: s.keep, KeepFor: s.flags.keepFor,
 		Parallel: s.flags.parallel, FailFast: s.flags.failFast, Check: s.flags.check,
 	}

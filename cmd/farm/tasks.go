@@ -34,6 +34,13 @@ func (s *session) tasks() *phaseTasks {
 	return t
 }
 
+// end ends what tasks have left running in the background.
+func (t *phaseTasks) end() {
+	for _, h := range t.states {
+		h.EndJobs()
+	}
+}
+
 // PhaseFile finds a phase's file.
 func (t *phaseTasks) PhaseFile(vm inventory.VM, phase string) (string, []string, error) {
 	dir, err := phasesDir(t.inv, vm)

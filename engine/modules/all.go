@@ -14,6 +14,7 @@ func ownModules() []engine.ModuleDef {
 	return []engine.ModuleDef{
 		{Name: "add_host", New: newAddHost},
 		{Name: "assert", New: newAssert},
+		{Name: "async_status", New: newAsyncStatus},
 		{Name: "blockinfile", New: newBlockinfile},
 		{Name: "command", New: newCommand},
 		{Name: "copy", New: newCopy},

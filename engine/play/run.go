@@ -57,6 +57,7 @@ func Run(soft, hard context.Context, plays []*Play, o Options) error {
 	defer r.close()
 	err := r.all(hard, plays)
 	for _, h := range r.order {
+		h.state.EndJobs()
 		r.o.Emit(h.ended())
 	}
 	return err

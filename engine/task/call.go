@@ -309,15 +309,15 @@ func (c *call) attempt(ctx context.Context, _ any) (*value.Dict, error) {
 	if err != nil {
 		return c.failed(engine.UserFault, err)
 	}
-	bg, err := c.number("async", 0)
+	async, wait, err := c.background()
 	if err != nil {
 		return c.failed(engine.UserFault, err)
 	}
-	if bg > 0 && (limit == 0 || bg < limit) {
-		limit = bg
+	if async > 0 && (limit == 0 || async < limit) {
+		limit = async
 	}
 	run := ctx
-	if limit > 0 {
+	if limit > 0 && wait {
 		var cancel context.CancelFunc
 		run, cancel = context.WithTimeout(ctx, time.Duration(limit*float64(time.Second)))
 		defer cancel()
@@ -329,6 +329,12 @@ func (c *call) attempt(ctx context.Context, _ any) (*value.Dict, error) {
 		}
 		return c.failed(engine.UserFault, err)
 	}
+	if async > 0 && task.Check {
+		return c.failed(engine.UserFault, errors.New("a task with async cannot run in check mode"))
+	}
+	if !wait {
+		return c.start(ctx, m, task, async)
+	}
 	conn := task.Conn
 	out, err := m.Run(run, task)
 	if task.Conn != conn && conn == c.h.Conn { // the machine was rebooted
@@ -338,6 +344,8 @@ func (c *call) attempt(ctx context.Context, _ any) (*value.Dict, error) {
 		switch {
 		case ctx.Err() != nil:
 			return nil, fmt.Errorf("%s: task %q: %w", c.t.Pos, c.title, context.Cause(ctx))
+		case run.Err() != nil && limit == async:
+			return c.late(limit)
 		case run.Err() != nil:
 			return c.failed(engine.TestFault, fmt.Errorf("not done within %gs", limit))
 		case errors.Is(err, engine.ErrUnreachable):
@@ -353,6 +361,12 @@ func (c *call) attempt(ctx context.Context, _ any) (*value.Dict, error) {
 		}
 		return c.failed(fault, err)
 	}
+	if async > 0 {
+		out.Values = out.Values.Copy()
+		out.Values.Set("ansible_job_id", newJobID())
+		out.Values.Set("started", int64(1))
+		out.Values.Set("finished", int64(1))
+	}
 	return c.judge(out)
 }
 
@@ -367,29 +381,9 @@ func (c *call) judge(out engine.Result) (*value.Dict, error) {
 	if out.AddHost != nil && c.o.AddHost != nil {
 		c.o.AddHost(*out.AddHost)
 	}
-	res := value.NewDict("changed", out.Changed)
-	for k, v := range out.Values.All() {
-		res.Set(k, v)
-	}
-	res.Set("changed", out.Changed)
-	if out.Msg != "" {
-		res.Set("msg", out.Msg)
-	}
-	if out.Skipped {
-		res.Set("skipped", true)
-	}
-	if out.Diff != nil {
-		res.Set("diff", out.Diff)
-	}
-	if out.Facts != nil {
-		res.Set("ansible_facts", out.Facts)
-		if !out.Failed {
-			c.facts(out.Facts)
-		}
-	}
-	res.Set("failed", out.Failed)
-	if lines, ok := res.Get("stdout"); ok && !res.Has("stdout_lines") {
-		res.Set("stdout_lines", splitLines(value.Text(lines)))
+	res := resultOf(out)
+	if out.Facts != nil && !out.Failed {
+		c.facts(out.Facts)
 	}
 	vars := c.vars.With(c.registered(res))
 	if cond, ok := c.t.Keys.Get("changed_when"); ok {
@@ -415,6 +409,32 @@ func (c *call) judge(out engine.Result) (*value.Dict, error) {
 		return res, c.failure(engine.TestFault, msg, res, nil)
 	}
 	return res, nil
+}
+
+// resultOf is a module's result under the names that are registered.
+func resultOf(out engine.Result) *value.Dict {
+	res := value.NewDict("changed", out.Changed)
+	for k, v := range out.Values.All() {
+		res.Set(k, v)
+	}
+	res.Set("changed", out.Changed)
+	if out.Msg != "" {
+		res.Set("msg", out.Msg)
+	}
+	if out.Skipped {
+		res.Set("skipped", true)
+	}
+	if out.Diff != nil {
+		res.Set("diff", out.Diff)
+	}
+	if out.Facts != nil {
+		res.Set("ansible_facts", out.Facts)
+	}
+	res.Set("failed", out.Failed)
+	if lines, ok := res.Get("stdout"); ok && !res.Has("stdout_lines") {
+		res.Set("stdout_lines", splitLines(value.Text(lines)))
+	}
+	return res
 }
 
 func splitLines(s string) []any {

@@ -121,3 +121,5 @@ func faultOf(err error) engine.Fault {
 	}
 	return fe.Fault
 }
+
+func newRunner(b *bench) *task.Runner { return task.New(b.o) }

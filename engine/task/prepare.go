@@ -115,6 +115,9 @@ func (c *call) with(ctx context.Context) (*engine.Task, error) {
 	if t.Env, err = c.environment(); err != nil {
 		return nil, err
 	}
+	if t.AsyncDir, err = c.asyncDir(t.Env); err != nil {
+		return nil, err
+	}
 	if _, _, ok := c.s.key("check_mode"); ok {
 		check, err := c.flag("check_mode")
 		if err != nil {

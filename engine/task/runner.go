@@ -81,6 +81,7 @@ type HostState struct {
 	// Included are the variables that include_vars read.
 	Included *value.Dict
 
+	jobs     jobs
 	notified map[*Task]bool
 	handlers []*Task
 	shared   map[string]any
