@@ -133,7 +133,9 @@ if [ "$old" != "$sum" ]; then
 		cp -p -- "$dest" "$dest$backup" || exit
 		say backup "$dest$backup"
 	fi
-	if mv -f -- "$tmp" "$dest"; then mode= owner= group= # it has them
+	if mv -f -- "$tmp" "$dest"; then
+		trap - EXIT # one program less to start
+		mode= owner= group= # it has them
 	else cat <"$tmp" >"$dest" || exit; fi
 fi
 attrs "$dest"
