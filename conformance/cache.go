@@ -28,7 +28,7 @@ func OpenCache(dir string, stage Stage) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cache{Dir: dir, salt: strings.Join([]string{string(version), string(kernel), stage.Dir, string(recorder), "1"}, "\x00")}, os.MkdirAll(dir, 0o700)
+	return &Cache{Dir: dir, salt: strings.Join([]string{string(version), string(kernel), stage.Dir, string(recorder), "2"}, "\x00")}, os.MkdirAll(dir, 0o700)
 }
 
 func (k *Cache) path(c *Case) string {
