@@ -51,7 +51,7 @@ func (m *machine) statement(s statement) signal {
 	case *callNode:
 		m.execCall(n)
 	case *filterNode:
-		m.write(text(m.refilter(n.filter, m.capture(n.body))))
+		m.print(m.refilter(n.filter, m.worth(m.capture(n.body))))
 	case *includeNode:
 		m.include(n)
 	case *importNode:
@@ -128,7 +128,7 @@ func (m *machine) execSet(n *setNode) {
 	if n.x != nil {
 		v = m.eval(n.x)
 	} else {
-		v = m.capture(n.body)
+		v = m.worth(m.capture(n.body))
 		if n.filter != nil {
 			v = m.refilter(n.filter, v)
 		}
@@ -201,7 +201,7 @@ func (m *machine) callMacro(t *macro, list []any, named map[string]any) any {
 		}
 	}
 	in.exec(n.body)
-	return in.out.String()
+	return in.worth(in.out.String())
 }
 
 func contains(list []string, s string) bool {
@@ -218,7 +218,7 @@ func (m *machine) execCall(n *callNode) {
 	list, named, order := m.arguments(n.call.args)
 	named, order = setNamed(named, order, "caller", &macro{node: n.macro, home: m.frame, m: m})
 	m.at = n.at
-	m.write(text(m.apply(f, list, named, order)))
+	m.print(m.apply(f, list, named, order))
 }
 
 // load compiles the first of the files that x names.
@@ -247,7 +247,7 @@ func (m *machine) load(x any, missingOK bool) (*machine, bool) {
 		if err != nil {
 			throwErr(err)
 		}
-		return &machine{vars: m.vars, run: m.run, prog: p, pos: pos, file: true, frame: m.frame, out: m.out, blocks: m.blocks}, true
+		return &machine{vars: m.vars, run: m.run, prog: p, pos: pos, file: true, frame: m.frame, out: m.out, blocks: m.blocks, convert: m.convert}, true
 	}
 	if !missingOK {
 		throwErr(last)

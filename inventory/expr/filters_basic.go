@@ -88,7 +88,7 @@ func typeDebug(c *call) any {
 		return "NoneType"
 	case bool:
 		return "bool"
-	case int64:
+	case int64, value.Big:
 		return "int"
 	case float64:
 		return "float"

@@ -59,10 +59,10 @@ func (w *jsonWriter) write(x any, depth int) {
 		w.b.WriteString("null")
 	case bool:
 		w.b.WriteString(strings.ToLower(text(t)))
-	case int64:
+	case int64, value.Big:
 		w.b.WriteString(text(t))
 	case float64:
-		s := floatText(t)
+		s := value.FloatText(t)
 		w.b.WriteString(strings.NewReplacer("inf", "Infinity", "nan", "NaN").Replace(s))
 	case string:
 		w.str(t)

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -180,8 +181,8 @@ func hashKey(x any) (any, bool) {
 		return struct{}{}, true
 	}
 	if n, ok := number(x); ok {
-		if f, isFloat := n.(float64); isFloat && f == float64(int64(f)) {
-			return int64(f), true
+		if f, isFloat := n.(float64); isFloat && f == math.Trunc(f) && !math.IsInf(f, 0) {
+			return truncate(f), true
 		}
 		return n, true
 	}

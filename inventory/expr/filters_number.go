@@ -5,6 +5,8 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+
+	"farm/inventory/value"
 )
 
 func numberFilters() map[string]function {
@@ -23,13 +25,13 @@ func intFilter(c *call) any {
 	switch v := c.defined().(type) {
 	case bool:
 		return intArg(v, "")
-	case int64:
+	case int64, value.Big:
 		return v
 	case float64:
-		if math.IsNaN(v) || math.Abs(v) >= 1<<63 {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return def
 		}
-		return int64(v)
+		return truncate(v)
 	case string:
 		s := strings.ReplaceAll(strings.TrimSpace(v), "_", "")
 		if base != 10 {
@@ -39,19 +41,28 @@ func intFilter(c *call) any {
 					low = strings.TrimPrefix(low, p)
 				}
 			}
-			if i, err := strconv.ParseInt(low, int(base), 64); err == nil {
+			if base < 2 || base > 36 {
+				throw("a base of %d", base)
+			}
+			if i, err := value.ParseWhole(low, int(base)); err == nil {
 				return i
 			}
 			return def
 		}
-		if i, err := strconv.ParseInt(s, 10, 64); err == nil {
+		if i, err := value.ParseWhole(s, 10); err == nil {
 			return i
 		}
-		if f, err := strconv.ParseFloat(s, 64); err == nil && math.Abs(f) < 1<<63 {
-			return int64(f)
+		if f, err := strconv.ParseFloat(s, 64); err == nil && !math.IsNaN(f) {
+			return truncate(f)
 		}
 	}
 	return def
+}
+
+// truncate is a float without its fraction, as a whole number.
+func truncate(f float64) any {
+	i, _ := big.NewFloat(f).Int(nil)
+	return value.Integer(i)
 }
 
 func floatFilter(c *call) any {
@@ -77,9 +88,18 @@ func (c *call) number() any {
 	return n
 }
 
+// numberArg is an argument that must be a number.
+func (c *call) numberArg(i int, name string) any {
+	n, ok := number(c.need(i, name))
+	if !ok {
+		throw("%q takes a number, not %s", c.name, kindOf(c.args[i]))
+	}
+	return n
+}
+
 func absFilter(c *call) any {
 	n := c.number()
-	if toFloat(n) < 0 {
+	if c, _ := compareNumbers(n, int64(0)); c < 0 {
 		return negate(n)
 	}
 	return n
@@ -88,7 +108,7 @@ func absFilter(c *call) any {
 func roundFilter(c *call) any {
 	places, method := c.int(0, "precision", 0), c.str(1, "method", "common")
 	f := toFloat(c.number())
-	if i, ok := c.in.(int64); ok && method == "common" && places >= 0 {
+	if i := c.in; !isFloat(i) && i != true && i != false && method == "common" && places >= 0 {
 		return i
 	}
 	if method == "common" {
@@ -168,7 +188,7 @@ func logFilter(c *call) any {
 		base = toFloat(n)
 	}
 	if f <= 0 {
-		throw("log of %s", floatText(f))
+		throw("log of %s", value.FloatText(f))
 	}
 	if base == 10 {
 		return math.Log10(f)
@@ -248,10 +268,7 @@ func humanToBytes(c *call) any {
 		factor = 1 << (10 * i)
 	}
 	f, _ := n.Mul(n, new(big.Rat).SetInt64(factor)).Float64()
-	if f >= 1<<63 {
-		tooBig()
-	}
-	return int64(math.RoundToEven(f))
+	return truncate(math.RoundToEven(f))
 }
 
 func fileSize(c *call) any {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"farm/inventory/value"
 )
 
 // kind of a token.
@@ -396,9 +398,16 @@ func (l *lexer) integer(start int) {
 	if len(text) > 2 && text[0] == '0' && (text[1] > '9') {
 		base = 0
 	}
-	n, err := strconv.ParseInt(text, base, 64)
+	if base == 0 {
+		base = map[byte]int{'x': 16, 'b': 2, 'o': 8}[text[1]|0x20]
+	}
+	digits := text
+	if base != 10 {
+		digits = text[2:]
+	}
+	n, err := value.ParseWhole(digits, base)
 	if err != nil {
-		throwAt(start, "the number "+text+" is not a whole number of 64 bits", "")
+		throwAt(start, "a whole number that cannot be read", "")
 	}
 	l.add(token{kind: tInt, text: text, num: n, off: start})
 }

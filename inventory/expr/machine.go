@@ -16,6 +16,9 @@ type machine struct {
 	prog *program
 	pos  source.Pos
 	file bool // the program is a file: offsets give exact positions
+	// convert has the text that the program, its macros and its set blocks make read as
+	// a literal: the program is a template in a variable or an argument.
+	convert bool
 
 	at     int // offset of what is being evaluated, for faults
 	frame  *frame
@@ -58,30 +61,73 @@ func (f *frame) holder(name string) *frame {
 func (m *machine) value() (v any, err error) {
 	defer guard(&err, m.prog.text, m.pos, m.file, &m.at)
 	if m.prog.single == nil {
-		return m.render(), nil
+		s := m.render()
+		if v := m.worth(s); v != s {
+			return v, nil
+		}
+		return s + m.lost(s), nil
 	}
 	m.push()
-	v = m.export(m.eval(m.prog.single))
+	x, verbatim := m.evalSingle(m.prog.single)
+	v = m.export(x)
+	if s, ok := v.(string); ok && !verbatim {
+		v = m.worth(s)
+	}
 	if s, ok := v.(string); ok && m.prog.tail {
-		return s + "\n", nil
+		return s + m.lost(s), nil
 	}
 	return v, nil
+}
+
+// worth is the value of text that a template made.
+func (m *machine) worth(s string) any {
+	if m.convert {
+		return converted(s)
+	}
+	return s
+}
+
+// verbatimFilters make text that stays text, whatever it looks like (Ansible's STRING_TYPE_FILTERS).
+var verbatimFilters = []string{"string", "to_json", "to_nice_json", "to_yaml", "to_nice_yaml"}
+
+// evalSingle evaluates a template's only expression. verbatim says that text it gives
+// stays text: it is stored as text already, or was made text on purpose.
+func (m *machine) evalSingle(x expression) (v any, verbatim bool) {
+	switch n := x.(type) {
+	case *conditional:
+		if m.truth(m.eval(n.cond)) {
+			return m.evalSingle(n.x)
+		}
+		if n.y != nil {
+			return m.evalSingle(n.y)
+		}
+	case *filtering:
+		return m.eval(x), contains(verbatimFilters, n.name)
+	case *name, *attribute, *subscript:
+		return m.eval(x), true
+	}
+	return m.eval(x), false
 }
 
 // text runs the program for text.
 func (m *machine) text() (s string, err error) {
 	defer guard(&err, m.prog.text, m.pos, m.file, &m.at)
-	return m.render(), nil
+	s = m.render()
+	return s + m.lost(s), nil
 }
 
-// render gives the program's text. Trailing newlines that a block at the end
-// swallowed come back, as Ansible has it.
+// lost is the newlines at the end of the program that a block at the end swallowed;
+// they come back, as Ansible has it.
+func (m *machine) lost(s string) string {
+	return strings.Repeat("\n", max(0, trailing(m.prog.text)-trailing(s)))
+}
+
+// render gives the program's text.
 func (m *machine) render() string {
 	m.out = &strings.Builder{}
 	m.push()
 	m.exec(m.prog.body)
-	s := m.out.String()
-	return s + strings.Repeat("\n", max(0, trailing(m.prog.text)-trailing(s)))
+	return m.out.String()
 }
 
 func trailing(s string) int { return len(s) - len(strings.TrimRight(s, "\n")) }
@@ -96,7 +142,7 @@ func (m *machine) write(s string) {
 // export turns an evaluated value into one of package value, and refuses what is undefined.
 func (m *machine) export(x any) any {
 	switch t := x.(type) {
-	case nil, bool, int64, float64, string, value.Omit:
+	case nil, bool, int64, value.Big, float64, string, value.Omit:
 		return x
 	case *undefined:
 		t.fail()
@@ -149,7 +195,7 @@ func (m *machine) export(x any) any {
 // isInternal reports whether x is of a type that package value does not have.
 func isInternal(x any) bool {
 	switch x.(type) {
-	case nil, bool, int64, float64, string, value.Omit, []any, *value.Dict, Lazy:
+	case nil, bool, int64, value.Big, float64, string, value.Omit, []any, *value.Dict, Lazy:
 		return false
 	}
 	return true

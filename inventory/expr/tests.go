@@ -18,9 +18,9 @@ func tests() map[string]function {
 		"true":      func(c *call) any { return c.defined() == true },
 		"false":     func(c *call) any { return c.defined() == false },
 		"truthy":    truthy(true), "falsy": truthy(false),
-		"even":        func(c *call) any { return c.modulo(2) == 0 },
-		"odd":         func(c *call) any { return c.modulo(2) == 1 },
-		"divisibleby": func(c *call) any { return c.modulo(intArg(c.need(0, "num"), "num")) == 0 },
+		"even":        func(c *call) any { return equal(c.modulo(int64(2)), int64(0)) },
+		"odd":         func(c *call) any { return equal(c.modulo(int64(2)), int64(1)) },
+		"divisibleby": func(c *call) any { return equal(c.modulo(c.numberArg(0, "num")), int64(0)) },
 		"sameas":      func(c *call) any { return sameAs(c.defined(), c.need(0, "other")) },
 		"in":          func(c *call) any { return c.m.contains(c.need(0, "seq"), c.defined()) },
 		"contains":    func(c *call) any { return c.m.contains(c.defined(), c.need(0, "value")) },
@@ -58,7 +58,13 @@ func kindTests(t map[string]function) {
 	is := func(ok func(x any) bool) function { return func(c *call) any { return ok(c.defined()) } }
 	t["string"] = is(func(x any) bool { _, ok := x.(string); return ok })
 	t["boolean"] = is(func(x any) bool { _, ok := x.(bool); return ok })
-	t["integer"] = is(func(x any) bool { _, ok := x.(int64); return ok })
+	t["integer"] = is(func(x any) bool {
+		switch x.(type) {
+		case int64, value.Big:
+			return true
+		}
+		return false
+	})
 	t["float"] = is(func(x any) bool { _, ok := x.(float64); return ok })
 	t["number"] = is(func(x any) bool { _, ok := number(x); return ok })
 	t["mapping"] = is(isMapping)
@@ -100,10 +106,8 @@ func truthy(want bool) function {
 	}
 }
 
-func (c *call) modulo(n int64) int64 {
-	_, r := divide(intArg(c.number(), c.name), n)
-	return r
-}
+// modulo is the number tested % n.
+func (c *call) modulo(n any) any { return arithmetic("%", c.number(), n) }
 
 // sameAs is Python's `is` as far as values show it.
 func sameAs(a, b any) bool {

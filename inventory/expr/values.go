@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -158,7 +157,7 @@ func printValue(b *strings.Builder, x any, depth int) {
 	case int64:
 		b.WriteString(strconv.FormatInt(t, 10))
 	case float64:
-		b.WriteString(floatText(t))
+		b.WriteString(value.FloatText(t))
 	case string:
 		printString(b, t)
 	case []any:
@@ -245,26 +244,6 @@ func printString(b *strings.Builder, s string) {
 
 func hex2(r rune) string {
 	return string("0123456789abcdef"[r>>4&15]) + string("0123456789abcdef"[r&15])
-}
-
-// floatText prints as Python's repr: shortest, with an exponent below 1e-4 and from 1e16.
-func floatText(f float64) string {
-	switch {
-	case math.IsNaN(f):
-		return "nan"
-	case math.IsInf(f, 1):
-		return "inf"
-	case math.IsInf(f, -1):
-		return "-inf"
-	}
-	if a := math.Abs(f); a != 0 && (a < 1e-4 || a >= 1e16) {
-		return strconv.FormatFloat(f, 'e', -1, 64)
-	}
-	s := strconv.FormatFloat(f, 'f', -1, 64)
-	if !strings.Contains(s, ".") {
-		s += ".0"
-	}
-	return s
 }
 
 // lazyDict reads all of a Lazy.
@@ -356,10 +335,8 @@ func stringList(ss []string) []any {
 // dictKey is x as a key.
 func dictKey(x any) any {
 	switch t := x.(type) {
-	case string, int64, bool, float64:
+	case nil, string, int64, value.Big, bool, float64:
 		return x
-	case nil:
-		return "None"
 	case *undefined:
 		t.fail()
 	case tuple:

@@ -208,7 +208,7 @@ func (v *Vars) lookup(r *run, name string) (any, bool, error) {
 	}
 	known := v.note(name)
 	switch raw.(type) {
-	case nil, bool, int64, float64, string, value.Omit, Lazy:
+	case nil, bool, int64, value.Big, float64, string, value.Omit, Lazy:
 		return raw, true, nil
 	}
 	if m, ok := v.remembered(name, owner); ok {
@@ -349,7 +349,7 @@ func (v *Vars) evalTemplate(r *run, t value.Template) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &machine{vars: v, run: r, prog: p, pos: t.Pos}
+	m := &machine{vars: v, run: r, prog: p, pos: t.Pos, convert: true}
 	return m.value()
 }
 
