@@ -280,6 +280,7 @@ func (c *call) tries(ctx context.Context) (*value.Dict, error) {
 			return res, ferr
 		}
 		if n > int(retries) {
+			res.Set("attempts", int64(max(n-1, 1))) // Ansible does not count the last one when it gives up
 			if ferr == nil {
 				res.Set("failed", true)
 				ferr = c.failure(engine.TestFault, fmt.Sprintf("not content after %d tries: until %s", n, value.Text(until)), res, nil)

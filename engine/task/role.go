@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"farm/engine"
@@ -76,6 +77,9 @@ func (p *play) callRole(ctx context.Context, c *call, args *value.Dict) error {
 	}
 	s := p.inner(c.t, c.s, c.vars, args, filepath.Join(dir, "tasks", "main.yml"))
 	s.role = ro
+	if !slices.Contains(p.h.roles, any(ro.name)) {
+		p.h.roles = append(slices.Clip(p.h.roles), ro.name)
+	}
 	if err := p.roleDeps(ctx, ro, s); err != nil {
 		return err
 	}

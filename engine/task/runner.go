@@ -82,6 +82,7 @@ type HostState struct {
 	Included *value.Dict
 
 	jobs     jobs
+	roles    []any // names of those that were run
 	notified map[*Task]bool
 	handlers []*Task
 	shared   map[string]any
@@ -179,8 +180,9 @@ const sharedConn = "task: connection"
 type play struct {
 	*Runner
 	h       *HostState
-	root    *scope // what everything is in
-	path    []int  // where in root the task under way is
+	root    *scope      // what everything is in
+	path    []int       // where in root the task under way is
+	same    *value.Dict // the magic variables that do not change
 	started bool
 	depth   int
 }
@@ -225,13 +227,7 @@ func (s *scope) outermost(f func(*scope)) {
 // https://docs.ansible.com/ansible/latest/playbook_guide/playbooks_variables.html
 func (p *play) vars(s *scope, top *value.Dict) *expr.Vars {
 	h := p.h
-	magic := value.NewDict("ansible_check_mode", p.o.Check, "ansible_diff_mode", p.o.Diff, "ansible_facts", plainFacts(h.Facts))
-	if p.o.Tags != nil {
-		magic.Set("ansible_run_tags", value.From(p.o.Tags))
-	}
-	if p.o.SkipTags != nil {
-		magic.Set("ansible_skip_tags", value.From(p.o.SkipTags))
-	}
+	magic := p.magic(s)
 	layers := []*value.Dict{h.public, magic, h.Facts}
 	var roles, params []*value.Dict
 	var seen *role
@@ -336,9 +332,8 @@ func (p *play) tasks(ctx context.Context, tasks []*Task, s *scope) error {
 func (p *play) block(ctx context.Context, t *Task, s *scope) error {
 	err := p.in(0, func() error { return p.tasks(ctx, t.Block, s) })
 	if rescuable(err) && len(t.Rescue) > 0 && ctx.Err() == nil {
-		rs := *s
-		rs.params = failedVars(err)
-		err = p.in(1, func() error { return p.tasks(ctx, t.Rescue, &rs) })
+		p.remember(err)
+		err = p.in(1, func() error { return p.tasks(ctx, t.Rescue, s) })
 	}
 	if errors.Is(err, engine.ErrUnreachable) || errors.Is(err, ErrEndHost) {
 		return err
@@ -346,24 +341,13 @@ func (p *play) block(ctx context.Context, t *Task, s *scope) error {
 	if ctx.Err() != nil || len(t.Always) == 0 {
 		return err
 	}
-	as := *s
 	if err != nil {
-		as.params = failedVars(err)
+		p.remember(err)
 	}
-	if aerr := p.in(2, func() error { return p.tasks(ctx, t.Always, &as) }); aerr != nil {
+	if aerr := p.in(2, func() error { return p.tasks(ctx, t.Always, s) }); aerr != nil {
 		return aerr
 	}
 	return err
-}
-
-func failedVars(err error) *value.Dict {
-	var f *failure
-	if !errors.As(err, &f) {
-		return value.NewDict("ansible_failed_result", value.NewDict("failed", true, "msg", err.Error()))
-	}
-	return value.NewDict(
-		"ansible_failed_task", value.NewDict("name", f.title, "action", f.task.Module),
-		"ansible_failed_result", f.result)
 }
 
 // dirs are the folders in which the files that a task names are looked up, in order.
