@@ -74,13 +74,17 @@ func (m *Stat) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
 	if !m.GetChecksum {
 		vars["algorithm"] = ""
 	}
+	s := script{Text: statScript, Vars: vars}
 	var kept *keptFile
 	if m.GetMime && !m.Follow {
 		kept = keepFile(ctx, t, m.Path)
 		defer kept.release()
-		kept.prepare(vars)
 	}
-	r, err := run(ctx, t, statScript, vars)
+	if kept != nil {
+		kept.prepare(vars)
+		s.Stdout = kept
+	}
+	r, err := s.run(ctx, t)
 	if err != nil {
 		return engine.Result{}, err
 	}
