@@ -72,7 +72,7 @@ platforms:
           on_provision: {src: kernel}
         - before_provision: [{callback: fetch, src: "{{ tiny }}/initrd", dest: initrd}]
           on_provision: {src: initrd}
-    kernel: {src: kernel, initrd: initrd, params: console=ttyS0 quiet}
+    kernel: {src: kernel, initrd: initrd, params: console=ttyS0 no_timer_check quiet}
     disks: [{type: qcow2, size: 16M}]
     net: {type: user}
     vcpus: 1
