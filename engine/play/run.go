@@ -29,6 +29,8 @@ type Options struct {
 	Only  string
 	Forks int         // tasks that run at once; at least 1
 	Emit  engine.Emit // VM is the host's name, Phase the play's
+	// Ended hears what the tasks of a host registered and set, when all plays are over; may be nil.
+	Ended func(host string, set *value.Dict)
 }
 
 // Login is how a host is logged into.
@@ -59,6 +61,9 @@ func Run(soft, hard context.Context, plays []*Play, o Options) error {
 	for _, h := range r.order {
 		h.state.EndJobs()
 		r.o.Emit(h.ended())
+		if r.o.Ended != nil {
+			r.o.Ended(h.name, h.state.Set)
+		}
 	}
 	return err
 }
