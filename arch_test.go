@@ -34,9 +34,10 @@ var allowed = map[string][]string{
 	"engine/runner":     vocabulary("engine/dispatch"),
 	"engine/play":       vocabulary("engine/task", "inventory/expr"),
 
-	"docs":      {},
-	"phases":    vocabulary("engine/task"),
-	"callbacks": vocabulary(),
+	"docs":           {},
+	"docs/reference": {},
+	"phases":         vocabulary("engine/task"),
+	"callbacks":      vocabulary(),
 }
 
 // vocabulary is what everything under engine may import, and more where it is named.

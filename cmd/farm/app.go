@@ -94,6 +94,7 @@ var commands = []func(*app) *cobra.Command{
 	newInventoryCommand,
 	newEvalCommand,
 	newCatalogCommand,
+	newDocCommand,
 	newSSHCommand,
 	newLogsCommand,
 	newDownCommand,

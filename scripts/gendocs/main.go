@@ -1,5 +1,5 @@
-// Command gendocs writes the pages of docs/reference that come from the code: modules,
-// callbacks and the catalogue. It is run in the module's root (`make docs`).
+// Command gendocs writes the pages of docs/reference, and the manual that is built into farm,
+// from the code's comments and from what docs/reference/text adds. It is run in the module's root (`make docs`).
 package main
 
 import (
@@ -29,17 +29,4 @@ func write(root string) error {
 		}
 	}
 	return nil
-}
-
-// pages makes the pages by file name, from the module at root.
-func pages(root string) (map[string]string, error) {
-	modules, err := modulesPage(root)
-	if err != nil {
-		return nil, err
-	}
-	callbacks, err := callbacksPage(root)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]string{"modules.md": modules, "callbacks.md": callbacks, "catalog.md": catalogPage()}, nil
 }
