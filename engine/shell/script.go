@@ -94,11 +94,53 @@ var (
 	envName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	bareWord = regexp.MustCompile(`^[A-Za-z0-9_./:=@%+,-]+$`)
 	homeOf   = regexp.MustCompile(`^~[A-Za-z0-9_.-]*$`)
-	// ownProcess finds scripts that can tell a forked shell from one of their own.
-	ownProcess = regexp.MustCompile(`\$\$|\$\{?(PPID|BASHPID|0)\b`)
-	// background finds a lone &: the script may leave something running.
-	background = regexp.MustCompile(`(^|[^&<>|\\])&([^&>0-9]|$)`)
 )
+
+// ownProcess finds scripts that can tell a forked shell from one of their own: $$, $0,
+// $PPID, $BASHPID. By hand, as is background: regular expressions took longer for a
+// module's script than the guest did to run it.
+func ownProcess(script string) bool {
+	for {
+		_, after, found := strings.Cut(script, "$")
+		if !found {
+			return false
+		}
+		if strings.HasPrefix(after, "$") {
+			return true
+		}
+		name := strings.TrimPrefix(after, "{")
+		for _, own := range []string{"PPID", "BASHPID", "0"} {
+			if rest, ok := strings.CutPrefix(name, own); ok && (rest == "" || !isWord(rest[0])) {
+				return true
+			}
+		}
+		script = after
+	}
+}
+
+func isWord(c byte) bool {
+	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
+
+// background finds a lone &: the script may leave something running.
+func background(script string) bool {
+	before := byte(' ')
+	for {
+		i := strings.IndexByte(script, '&')
+		if i < 0 {
+			return false
+		}
+		if i > 0 {
+			before = script[i-1]
+		}
+		script = script[i+1:]
+		lone := strings.IndexByte(`&<>|\`, before) < 0
+		if lone && (script == "" || strings.IndexByte("&>0123456789", script[0]) < 0) {
+			return true
+		}
+		before = '&'
+	}
+}
 
 // Quote makes s one word for a POSIX shell.
 func Quote(s string) string {
@@ -199,8 +241,8 @@ func bodyText(cmd engine.Cmd) (text string, own bool) {
 	if len(cmd.Argv) > 0 {
 		return "exec " + Join(cmd.Argv), false
 	}
-	own = background.MatchString(cmd.Script)
-	if cmd.Shell == "" && !own && !ownProcess.MatchString(cmd.Script) {
+	own = background(cmd.Script)
+	if cmd.Shell == "" && !own && !ownProcess(cmd.Script) {
 		return cmd.Script, false
 	}
 	sh := cmd.Shell
