@@ -258,6 +258,20 @@ func TestOverlayStandsOnLayerAndGrows(t *testing.T) {
 	}
 }
 
+func TestOverlaysDoNotWaitForTheHostsDisk(t *testing.T) {
+	h := newHost(t)
+	s := open(t, h)
+	l := base(t, s, preparation(nil))
+	l.Disks[1].Cache = "writethrough"
+	disks := overlay(t, s, l, filepath.Join(h.home, "vm"))
+	if disks[0].Cache != "unsafe" || disks[1].Cache != "writethrough" {
+		t.Errorf("cached as %q and %q", disks[0].Cache, disks[1].Cache)
+	}
+	if l.Disks[0].Cache != "" {
+		t.Errorf("the layer itself says %q", l.Disks[0].Cache)
+	}
+}
+
 func freezeSpec(l engine.Layer, disks []engine.MachineDisk, key string) engine.FreezeSpec {
 	return engine.FreezeSpec{Key: strings.Repeat(key, 64), Name: "clean", Parent: l, Disks: disks, VM: "debian_12/amd64", HostKeys: []string{"ssh-ed25519 AAAA"}}
 }

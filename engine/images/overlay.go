@@ -26,7 +26,9 @@ done`
 
 // Overlay makes throw-away disks over l in dir and returns them in l's order; disks that
 // are only read are used as they are. An overlay that dir has already is replaced. l counts as
-// used as long as one of them exists.
+// used as long as one of them exists. Where the definition does not say how a disk is cached,
+// an overlay need not outlive a crash of the host, so nobody waits until its writes are on
+// the host's disk; a layer made of it is written out before it counts.
 func (s *Store) Overlay(ctx context.Context, l engine.Layer, dir string) ([]engine.MachineDisk, error) {
 	dir = path.Clean(dir)
 	fail := func(err error) ([]engine.MachineDisk, error) {
@@ -56,6 +58,9 @@ func (s *Store) Overlay(ctx context.Context, l engine.Layer, dir string) ([]engi
 		}
 		args = append(args, name, d.Type, d.Path, size)
 		disks[i].Type, disks[i].Path = "qcow2", path.Join(dir, name)
+		if d.Cache == "" {
+			disks[i].Cache = "unsafe"
+		}
 	}
 	if _, err := s.sh(ctx, overlayScript, args...); err != nil {
 		return fail(err)
