@@ -52,7 +52,7 @@ func (inv *Inventory) definitionDir(scope *expr.Vars) (string, error) {
 		if !isText {
 			return "", fmt.Errorf("parse_lookup_dir_path is %s, not text", value.Kind(v))
 		}
-		dir = expandHome(text)
+		dir = ExpandHome(text)
 	}
 	if !filepath.IsAbs(dir) {
 		dir = filepath.Join(inv.dir, dir)

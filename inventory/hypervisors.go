@@ -1,8 +1,11 @@
 package inventory
 
 import (
+	"math"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"farm/inventory/source"
@@ -29,6 +32,50 @@ type capacity struct {
 	VCPUs     int `yaml:"vcpus"`
 	MemoryMiB int `yaml:"memory_mib"`
 	VMs       int `yaml:"vms"`
+}
+
+// drivers are those of hypervisors; libvirt is the default.
+var drivers = []string{"libvirt"}
+
+// hypervisorRules are what the settings of a hypervisor must be, beyond their types.
+var hypervisorRules = value.Rules{
+	{Path: "ansible_connection", Rule: connectionKind},
+	{Path: "ansible_host", Rule: value.Matching(oneWord, "an address or a name")},
+	{Path: "ansible_port", Rule: value.Whole(1, math.MaxUint16, "")},
+	{Path: "ansible_ssh_port", Rule: value.Whole(1, math.MaxUint16, "")},
+	{Path: "ansible_user", Rule: value.Matching(oneWord, "a user's name without blanks")},
+	{Path: "ansible_ssh_user", Rule: value.Matching(oneWord, "a user's name without blanks")},
+	{Path: "ansible_libvirt_uri", Rule: value.Matching(anURI, asURI)},
+	{Path: "labels[]", Rule: value.Matching(labelWord, "words of letters, digits and _ . : / @ + -")},
+	{Path: "capacity.vcpus", Rule: value.Whole(1, math.MaxInt32, "leave it out for all")},
+	{Path: "capacity.memory_mib", Rule: value.Whole(1, math.MaxInt32, "leave it out for all")},
+	{Path: "capacity.vms", Rule: value.Whole(1, math.MaxInt32, "leave it out for as many as fit")},
+	{Path: "driver", Rule: value.OneOf(drivers...)},
+}
+
+var (
+	oneWord   = regexp.MustCompile(`^[^\s\x00-\x1f\x7f]+$`)
+	labelWord = regexp.MustCompile(`^\s*[\pL\pN_][\pL\pN_.:/@+-]*\s*(,\s*[\pL\pN_][\pL\pN_.:/@+-]*\s*)*$`)
+)
+
+// connectionKind takes local, ssh and Ansible's other names of it.
+func connectionKind(v any) (what, hint string) {
+	switch text := value.Text(v); {
+	case text == "paramiko_ssh", text == "smart", strings.HasSuffix(text, ".ssh"):
+		return "", ""
+	}
+	return value.OneOf("local", "ssh")(v)
+}
+
+// about puts a hypervisor's name before complaints.
+func about(name string, err error) error {
+	errs := source.Flatten(err)
+	for i, one := range errs {
+		if bad, ok := one.(*source.Error); ok {
+			errs[i] = &source.Error{Pos: bad.Pos, What: "hypervisor " + strconv.Quote(name) + ": " + bad.What, Hint: bad.Hint}
+		}
+	}
+	return source.Join(errs...)
 }
 
 // Hypervisors lists the hosts that run VMs; localhost where there is no such group.
@@ -80,24 +127,9 @@ func (inv *Inventory) hypervisor(name string) (Hypervisor, error) {
 	if name == "localhost" {
 		s.Connection = "local"
 	}
-	errs = append(errs, value.Decode(d, &s))
-	bad := func(key, what, hint string) {
-		errs = append(errs, &source.Error{Pos: d.KeyPos(key), What: "hypervisor \"" + name + "\": " + what, Hint: hint})
-	}
+	errs = append(errs, beside(value.Decode(d, &s), about(name, hypervisorRules.Check(d))))
 	if s.Connection == "paramiko_ssh" || s.Connection == "smart" || strings.HasSuffix(s.Connection, ".ssh") {
 		s.Connection = "ssh"
-	}
-	if s.Connection != "local" && s.Connection != "ssh" {
-		bad("ansible_connection", "unknown connection \""+s.Connection+"\"", "local or ssh")
-	}
-	if s.Driver != "libvirt" && s.Driver != "sim" {
-		bad("driver", "unknown driver \""+s.Driver+"\"", "libvirt or sim")
-	}
-	if s.Port < 1 || s.Port > 65535 {
-		bad("ansible_port", "no such port", "1 to 65535")
-	}
-	if s.Capacity.VCPUs < 0 || s.Capacity.MemoryMiB < 0 || s.Capacity.VMs < 0 {
-		bad("capacity", "a capacity is below 0", "")
 	}
 	if b, err := value.ParseBool(s.Locked); err == nil {
 		if s.Locked = ""; b {
@@ -109,7 +141,7 @@ func (inv *Inventory) hypervisor(name string) (Hypervisor, error) {
 	}
 	return Hypervisor{
 		Name: name, Connection: s.Connection, Address: s.Address, Port: s.Port, User: s.User,
-		KeyFile: expandHome(s.KeyFile), Password: s.Password, CommonArgs: s.CommonArgs, URI: s.URI,
+		KeyFile: ExpandHome(s.KeyFile), Password: s.Password, CommonArgs: s.CommonArgs, URI: s.URI,
 		Labels: s.Labels, VCPUs: s.Capacity.VCPUs, MemoryMiB: s.Capacity.MemoryMiB, VMs: s.Capacity.VMs,
 		Locked: s.Locked, Driver: s.Driver,
 	}, source.Join(errs...)
@@ -121,7 +153,8 @@ var settingNames = []string{
 	"ansible_ssh_common_args", "ansible_libvirt_uri", "labels", "capacity", "locked", "driver",
 }
 
-func expandHome(path string) string {
+// ExpandHome puts the user's home folder in place of a leading "~".
+func ExpandHome(path string) string {
 	if rest, ok := strings.CutPrefix(path, "~/"); ok {
 		if home, err := os.UserHomeDir(); err == nil {
 			return filepath.Join(home, rest)

@@ -251,6 +251,25 @@ func hostPorts(options string) []string {
 	return ports
 }
 
+// HostPorts lists the ports of its hypervisor that a VM's definition takes, as "tcp 8022",
+// and where they are asked for.
+func (vm VM) HostPorts() ([]string, source.Pos) {
+	var ports []string
+	pos := vm.Pos
+	each(vm.Def.Raw, "net", func(d *value.Dict, _ string) {
+		if own := hostPorts(value.Text(get(d, "source"))); len(own) > 0 {
+			ports = append(ports, own...)
+			if at := d.ValPos("source"); !at.IsZero() {
+				pos = at
+			}
+		}
+	})
+	if vm.Vars.Has("ansible_port") && !vm.Vars.ValPos("ansible_port").IsZero() {
+		pos = vm.Vars.ValPos("ansible_port")
+	}
+	return ports, pos
+}
+
 // hasTemplates reports whether a folder of definitions has domain templates.
 func hasTemplates(dir string) bool {
 	files, err := filepath.Glob(filepath.Join(dir, "templates", "*.xml.j2"))

@@ -49,8 +49,13 @@ func checkCallback(find func(string) (engine.CallbackDef, error), inv *inventory
 		}
 		args, _ = v.(*value.Dict) // a mapping stays one
 	}
+	callback := def.New()
+	err = value.Decode(args, callback)
+	if ruled, ok := callback.(interface{ Rules() value.Rules }); ok && err == nil {
+		err = ruled.Rules().Check(args)
+	}
 	var errs []error
-	for _, err := range source.Flatten(value.Decode(args, def.New())) {
+	for _, err := range source.Flatten(err) {
 		errs = append(errs, placed(t.Args.Pos(), name+": ", err))
 	}
 	return source.Join(errs...)

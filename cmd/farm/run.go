@@ -158,7 +158,7 @@ func (s *session) read(ctx context.Context, path string) (err error) {
 	if s.vms, err = s.app.expand(ctx, s.inv, s.flags.limit); err != nil {
 		return err
 	}
-	if err := s.validateTasks(s.inv, s.vms); err != nil {
+	if err := s.check(s.inv, s.vms); err != nil {
 		return err
 	}
 	return s.someTagged()

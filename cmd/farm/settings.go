@@ -3,14 +3,17 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
 	"farm/engine"
 	"farm/engine/runner"
 	"farm/inventory"
+	"farm/inventory/source"
 	"farm/inventory/value"
 	"farm/phases"
 )
@@ -48,6 +51,120 @@ func limitsOf(inv *inventory.Inventory, vm inventory.VM) (runner.Settings, error
 	}
 	s.Timeout, err = timeouts(timeout)
 	return s, engine.Blame(engine.UserFault, err)
+}
+
+var (
+	oneLine  = regexp.MustCompile(`^[^\x00-\x1f\x7f]+$`)
+	userWord = regexp.MustCompile(`^[^\s:\x00-\x1f\x7f]+$`)
+	webURL   = regexp.MustCompile(`^(https?|ftp|file)://[^\s]+$`)
+)
+
+// settingRules are what the variables that steer a VM's run must be.
+var settingRules = value.Rules{
+	{Path: "project_id", Rule: value.Matching(oneLine, "text of one line")},
+	{Path: "project_revision", Rule: value.Matching(oneLine, "text of one line")},
+	{Path: "snapshot_type", Rule: value.OneOf("external", "internal", "none")},
+	{Path: "allowed_phases", Rule: phaseList},
+	{Path: "phase_timeout", Rule: phaseTimeout},
+	{Path: "connection_timeout", Rule: value.Time},
+	{Path: "retry_count", Rule: value.Whole(0, math.MaxInt32, "")},
+	{Path: "retry_delay", Rule: value.Whole(0, math.MaxInt32, "seconds")},
+	{Path: "wait_until_reachable", Rule: value.Flag},
+	{Path: "wait_until_port_reachable", Rule: value.Flag},
+	{Path: "phases_lookup_dir_path", Rule: value.Scalar},
+	{Path: "parse_lookup_dir_path", Rule: value.Scalar},
+	{Path: "hypervisor_lookup_dir_path", Rule: value.Scalar},
+	{Path: "net_parse_lookup_dir_path", Rule: value.Scalar},
+	{Path: "ansible_port", Rule: value.Whole(1, math.MaxUint16, "")},
+	{Path: "ansible_user", Rule: value.Matching(userWord, "a user's name without blanks")},
+	{Path: "ansible_become", Rule: value.Flag},
+	{Path: "ansible_become_user", Rule: value.Matching(userWord, "a user's name without blanks")},
+	{Path: "ansible_become_method", Rule: becomeMethod},
+	{Path: "ansible_ssh_private_key_file", Rule: keyFile},
+	{Path: "debian_mirror", Rule: value.Matching(webURL, "an address such as http://deb.debian.org/debian")},
+}
+
+func phaseList(v any) (what, hint string) {
+	if _, ok := v.([]any); ok {
+		return "", ""
+	}
+	return "is " + value.Kind(v) + ", not a list of phases", "such as [startup, main, shutdown]"
+}
+
+// phaseTimeout takes one time; a mapping from phases to times is judged by its parts.
+func phaseTimeout(v any) (what, hint string) {
+	if _, ok := v.(*value.Dict); ok {
+		return "", ""
+	}
+	what, _ = value.Time(v)
+	return what, `a time above 0 such as "30m", or a mapping from phases to times`
+}
+
+func becomeMethod(v any) (what, hint string) {
+	return value.OneOf("sudo", "su", "doas")(strings.TrimPrefix(strings.TrimPrefix(value.Text(v), "ansible.builtin."), "community.general."))
+}
+
+func keyFile(v any) (what, hint string) {
+	path, ok := v.(string)
+	if !ok {
+		return value.Scalar(v)
+	}
+	path = inventory.ExpandHome(path)
+	if _, err := os.Lstat(path); err != nil {
+		return "", "" // it is made
+	}
+	if why := badKeyFile(path); why != "" {
+		return fmt.Sprintf("is %q: %s", path, why), ""
+	}
+	return "", ""
+}
+
+// checkSettings judges the variables that steer a VM's run, each fault at its value.
+func checkSettings(inv *inventory.Inventory, vm inventory.VM) error {
+	vars := inv.VMVars(vm)
+	d := value.NewDict()
+	d.SetPos(vm.Pos)
+	var errs []error
+	for _, rule := range settingRules {
+		if !vm.Vars.Has(rule.Path) {
+			continue
+		}
+		v, _, err := vars.Get(rule.Path)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		d.Set(rule.Path, v)
+		d.CopyPos(rule.Path, vm.Vars)
+		if inv.Extra().Has(rule.Path) && inv.Extra().ValPos(rule.Path).IsZero() {
+			d.SetKeyPos(rule.Path, source.Pos{File: "-e"})
+		}
+	}
+	errs = append(errs, settingRules.Check(d))
+	if v, _ := d.Get("allowed_phases"); v != nil {
+		list, _ := v.([]any)
+		for i, item := range list {
+			errs = append(errs, checkPhase("allowed_phases", item, d.ItemPos("allowed_phases", i)))
+		}
+	}
+	if v, _ := d.Get("phase_timeout"); v != nil {
+		by, _ := v.(*value.Dict)
+		for k, v := range by.All() {
+			errs = append(errs, checkPhase("phase_timeout", k, by.KeyPos(k)))
+			if what, hint := value.Time(v); what != "" {
+				errs = append(errs, &source.Error{Pos: by.ValPos(k), What: fmt.Sprintf("phase_timeout of %q: it %s", value.Text(k), what), Hint: hint})
+			}
+		}
+	}
+	return source.Join(errs...)
+}
+
+func checkPhase(setting string, v any, pos source.Pos) error {
+	_, hint := value.OneOf(phases.Names()...)(v)
+	if hint == "" {
+		return nil
+	}
+	return &source.Error{Pos: pos, What: fmt.Sprintf("%s: unknown phase %q", setting, value.Text(v)), Hint: hint}
 }
 
 // loginUser is the user that farm logs into a VM as.
@@ -160,6 +277,7 @@ func cacheVars(inv *inventory.Inventory, vm inventory.VM) []engine.Input {
 
 // phasesDir is the folder of a VM's phase files. Where there is none the project would
 // pass without a test, so that is the user's fault.
+// The folder is returned then too.
 func phasesDir(inv *inventory.Inventory, vm inventory.VM) (string, error) {
 	get := getter{inv, vm, nil}
 	name := get.text("phases_lookup_dir_path", "provision_phases")
@@ -171,7 +289,11 @@ func phasesDir(inv *inventory.Inventory, vm inventory.VM) (string, error) {
 		dir = filepath.Join(inv.Dir(), dir)
 	}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return "", engine.Blamef(engine.UserFault, "no folder %s with the phases of %q: phases_lookup_dir_path is %q", dir, vm.ID, name)
+		pos, why := vm.Pos, "phases_lookup_dir_path is not set"
+		if vm.Vars.Has("phases_lookup_dir_path") {
+			pos, why = vm.Vars.ValPos("phases_lookup_dir_path"), fmt.Sprintf("phases_lookup_dir_path is %q", name)
+		}
+		return dir, engine.Blame(engine.UserFault, &source.Error{Pos: pos, What: fmt.Sprintf("no folder %s with the phases of %q: %s", dir, vm.ID, why)})
 	}
 	return dir, nil
 }

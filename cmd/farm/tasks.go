@@ -12,7 +12,6 @@ import (
 	"farm/engine/runner"
 	"farm/engine/task"
 	"farm/inventory"
-	"farm/inventory/source"
 	"farm/inventory/value"
 	"farm/phases"
 )
@@ -164,36 +163,6 @@ func (a *app) definitionRunner(inv *inventory.Inventory) inventory.DefinitionRun
 		}
 		return facts, err
 	}
-}
-
-// validateTasks checks the phase files and settings of VMs without running anything.
-func (a *app) validateTasks(inv *inventory.Inventory, vms []inventory.VM) error {
-	r := task.New(a.taskOptions(inv))
-	seen := map[string]bool{}
-	var errs []error
-	for _, vm := range vms {
-		if _, err := limitsOf(inv, vm); err != nil && !seen[err.Error()] {
-			seen[err.Error()] = true
-			errs = append(errs, err)
-		}
-		errs = append(errs, checkCallbacks(inv, vm))
-		if _, err := findTemplate(inv, vm); err != nil {
-			errs = append(errs, err)
-		}
-		dir, err := phasesDir(inv, vm)
-		if err != nil {
-			return source.Join(append(errs, err)...)
-		}
-		for _, phase := range []string{phases.Dependencies, phases.Init, phases.Main, phases.Terminate} {
-			file, _ := phases.Find(dir, vm.Platform, vm.Target, phase)
-			if file == "" || seen[file] {
-				continue
-			}
-			seen[file] = true
-			errs = append(errs, r.Validate(file, inv.Engine()))
-		}
-	}
-	return source.Join(errs...)
 }
 
 // callbackDirs are the folders that a VM's own callbacks are in.

@@ -19,7 +19,7 @@ func newValidateCommand(a *app) *cobra.Command {
 			count, err := a.validate(cmd, &flags, args[0])
 			if !asJSON {
 				if err == nil {
-					_, err = fmt.Fprintf(a.out, "%s: valid, %d VMs\n", args[0], count)
+					_, err = fmt.Fprintf(a.out, "%s: valid, %d %s\n", args[0], count, plural(count, "VM"))
 				}
 				return err
 			}
@@ -76,15 +76,20 @@ func (a *app) validate(cmd *cobra.Command, flags *inventoryFlags, path string) (
 	if inv == nil {
 		return 0, err
 	}
-	_, hostErr := inv.Hypervisors()
 	vms, expandErr := inv.Expand(cmd.Context(), a.expandOptions(inv))
-	made := a.producedNames(inv, vms)
-	errs := []error{err, hostErr, expandErr, inv.Check(vms, made), a.validateTasks(inv, vms)}
-	if err := source.Join(errs...); err != nil {
+	if err := source.Join(err, expandErr, a.check(inv, vms)); err != nil {
 		return len(vms), err
 	}
 	if len(vms) == 0 {
 		return 0, fmt.Errorf("%w: the inventory asks for no VM", errNothingSelected)
 	}
 	return len(vms), nil
+}
+
+// plural is a word for n things.
+func plural(n int, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
 }

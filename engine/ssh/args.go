@@ -3,7 +3,10 @@ package ssh
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+
+	"farm/inventory/source"
 )
 
 // options are those that mean something here; without are for ssh(1) alone and change
@@ -61,7 +64,11 @@ func option(s string) (key, v string, err error) {
 	}
 	key, v = strings.ToLower(s[:i]), strings.Trim(s[i:], "= \t\"")
 	if !slices.Contains(options, key) && !slices.Contains(without, key) {
-		return "", "", fmt.Errorf("-o %s has no meaning here", s[:i])
+		hint := source.DidYouMean(key, slices.Concat(options, without))
+		if hint == "" {
+			hint = "known: " + strings.Join(options, ", ")
+		}
+		return "", "", fmt.Errorf("-o %s has no meaning here (%s)", s[:i], hint)
 	}
 	return key, v, nil
 }
@@ -103,4 +110,19 @@ func splitWords(s string) ([]string, error) {
 		words = append(words, word.String())
 	}
 	return words, nil
+}
+
+// CheckArgs says what is wrong with arguments of ssh(1), such as those of
+// ansible_ssh_common_args, as far as the text tells.
+func CheckArgs(line string) error {
+	args, err := parseArgs(line)
+	if err != nil {
+		return err
+	}
+	if text, ok := args["port"]; ok {
+		if port, err := strconv.Atoi(text); err != nil || port < 1 || port > 65535 {
+			return fmt.Errorf("%q is no port from 1 to 65535", text)
+		}
+	}
+	return nil
 }
