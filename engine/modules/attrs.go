@@ -18,7 +18,8 @@ import (
 //	sumof NAME FILE the same, put into farm_s
 //	attrs FILE      gives FILE the variables mode, owner, group, if they are set, unless check
 //	                is; sets changed=1 if that changes anything and says what, for attrsDiff
-//	report FILE     says what FILE is now, for fileValues
+//	report FILE     says what FILE is now, for fileValues: its attributes by tellmeta, the
+//	                rest by tellplace
 const fileFuncs = `meta() { stat -c '%a %u %g %s %U %G' -- "$1" 2>/dev/null || stat -f '%Mp%Lp %u %g %z %Su %Sg' -- "$1" 2>/dev/null; }
 kindof() {
 	if [ -L "$1" ]; then farm_k=link
@@ -90,9 +91,15 @@ attrs() {
 	if [ "${farm_a%% *}" != "$1" ]; then changed=1; say was_mode "$1"; say now_mode "${farm_a%% *}"; fi
 }
 report() {
+	tellmeta "$1"
+	tellplace "$1"
+}
+tellmeta() {
 	printf '\036meta='
 	meta "$1"
 	printf '\0'
+}
+tellplace() {
 	kindof "$1"
 	say state "$farm_k"
 	say path "$1"

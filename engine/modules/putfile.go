@@ -133,8 +133,16 @@ if [ "$old" != "$sum" ]; then
 		cp -p -- "$dest" "$dest$backup" || exit
 		say backup "$dest$backup"
 	fi
-	if mv -f -- "$tmp" "$dest"; then
+	moved= told=
+	if [ -L /dev/fd ] && [ -e /dev/fd/0 ]; then # Linux: what mv moves is looked at meanwhile
+		told=1
+		printf '\036meta='
+		{ stat -L -c '%a %u %g %s %U %G' /dev/fd/3 3<"$tmp" 2>/dev/null >&4 | mv -f -- "$tmp" "$dest" && moved=1; } 4>&1
+		printf '\0'
+	elif mv -f -- "$tmp" "$dest"; then moved=1; fi
+	if [ -n "$moved" ]; then
 		trap - EXIT # one program less to start
+		if [ -n "$told" ]; then tellplace "$dest"; exit 0; fi
 		mode= owner= group= # it has them
 	else cat <"$tmp" >"$dest" || exit; fi
 fi
@@ -185,6 +193,13 @@ func (p putting) putting(ctx context.Context, t *engine.Task) (reply, engine.Res
 	}
 	if !r.ok() {
 		return r, r.failure(fmt.Sprintf("write %q", p.dest)), nil
+	}
+	if r.has("meta") && r.get("meta") == "" { // mv was quicker
+		again, err := run(ctx, t, fileFuncs+`tellmeta "$dest"`, map[string]string{"dest": r.get("path")})
+		if err != nil {
+			return r, engine.Result{}, err
+		}
+		r.said["meta"] = again.get("meta")
 	}
 	if m := strings.Fields(r.get("meta")); r.is("changed") && vars["inline"] != "" && len(m) >= 6 && m[3] != strconv.FormatInt(p.size, 10) {
 		return r, failed("write %q: the file has %s bytes, not %d", p.dest, m[3], p.size), nil
