@@ -24,8 +24,9 @@ type call struct {
 	vars  *expr.Vars
 	item  string // the label of the loop's item
 	title string
-	quiet bool // no_log
-	diff  bool // what changes is to be shown
+	to    string // the host that the task is delegated to; "" = none
+	quiet bool   // no_log
+	diff  bool   // what changes is to be shown
 }
 
 // call makes a call of t. One that is not to be logged is called by its name as written: a
@@ -66,6 +67,30 @@ func (p *play) task(ctx context.Context, t *Task, s *scope) error {
 		return err
 	}
 	defer leave()
+	if p.h.Gate != nil {
+		vars = p.vars(s, nil) // other hosts went on, or failed
+	}
+	free, err := p.throttled(ctx, p.call(t, s, vars))
+	if err != nil {
+		c := p.call(t, s, vars)
+		res, ferr := c.failed(engine.UserFault, err)
+		return p.finish(ctx, c, res, ferr)
+	}
+	defer free()
+	return p.together(ctx, t, s, vars)
+}
+
+// finish ends a task that was not even begun.
+func (p *play) finish(ctx context.Context, c *call, res *value.Dict, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: task %q: %w", c.t.Pos, c.t.Title(), context.Cause(ctx))
+	}
+	p.announce(c)
+	return p.done(ctx, c, res, err, time.Now())
+}
+
+// one runs a task on its host.
+func (p *play) one(ctx context.Context, t *Task, s *scope, vars *expr.Vars) error {
 	items, loops, err := p.items(t, vars)
 	if err != nil {
 		// A loop over something undefined is not evaluated where `when` is false anyway.
@@ -138,8 +163,10 @@ func (p *play) announce(c *call) {
 // once runs a task for one item: conditions, then the module, again until it is content.
 // The error is nil or a *failure, unless the run ends (unreachable, cancelled, end_host).
 func (p *play) once(ctx context.Context, c *call) (*value.Dict, error) {
-	if _, err := c.flag("no_log"); err != nil {
-		return c.failed(engine.UserFault, err)
+	for _, name := range []string{"no_log", "delegate_facts", "any_errors_fatal"} {
+		if _, err := c.flag(name); err != nil {
+			return c.failed(engine.UserFault, err)
+		}
 	}
 	ok, err := p.conditions(c.s, c.vars)
 	if err != nil {
@@ -224,7 +251,8 @@ func (c *call) failure(fault engine.Fault, msg string, res *value.Dict, cause er
 	case c.item != "":
 		title += " (item " + c.item + ")"
 	}
-	return &failure{fault: fault, pos: c.t.Pos, task: c.t, title: title, msg: msg, result: res, cause: cause}
+	fatal, err := c.flag("any_errors_fatal")
+	return &failure{fault: fault, pos: c.t.Pos, task: c.t, title: title, msg: msg, result: res, cause: cause, fatal: fatal && err == nil}
 }
 
 // number evaluates a keyword that is a number; def where it is not set.
@@ -449,8 +477,17 @@ func splitLines(s string) []any {
 	return out
 }
 
-// facts keeps the variables that a task set.
+// facts keeps the variables that a task set; with delegate_facts they are the other host's.
 func (c *call) facts(d *value.Dict) {
+	if other, err := c.flag("delegate_facts"); err == nil && other && c.to != "" {
+		if c.h.elsewhere == nil {
+			c.h.elsewhere = map[string]*value.Dict{}
+		}
+		all := c.h.elsewhere[c.to]
+		set(&all, d)
+		c.h.elsewhere[c.to] = all
+		return
+	}
 	switch c.t.Module {
 	case "set_fact":
 		set(&c.h.Set, d)

@@ -23,6 +23,57 @@ func (r *reader) keywordTypes(t *Task) {
 		if _, isTemplate := v.(value.Template); !isTemplate {
 			r.keywordType(name, v, pos)
 		}
+		r.keywordPlace(t, name, pos)
+	}
+}
+
+// onInclude are the keywords of include_tasks and include_role, as Ansible has them: what is
+// meant for the tasks inside stands under apply.
+var onInclude = []string{
+	"name", "args", "collections", "debugger", "ignore_errors", "loop", "loop_control", "no_log", "register", "run_once", "tags",
+	"timeout", "vars", "when",
+}
+
+// keywordPlace refuses keywords that would have no effect where they stand.
+func (r *reader) keywordPlace(t *Task, name string, pos source.Pos) {
+	loops := name == "loop" || strings.HasPrefix(name, "with_")
+	switch t.Module {
+	case "include_tasks", "include_role":
+		if !loops && !slices.Contains(onInclude, name) {
+			r.fail(pos, "put it under apply, or on a block around it", "%q has no meaning on %s", name, t.Module)
+		}
+	case "import_tasks", "import_role":
+		if loops {
+			r.fail(pos, "include_"+strings.TrimPrefix(t.Module, "import_")+" can be repeated", "%q has no meaning on %s", name, t.Module)
+		}
+	}
+	if name == "async" && owned[t.Module] != nil {
+		r.fail(pos, "", "%s cannot run in the background", t.Module)
+	}
+}
+
+// moduleDefaults checks that each entry names a module.
+func (r *reader) moduleDefaults(v any, pos source.Pos) {
+	list, ok := v.([]any)
+	if !ok {
+		list = []any{v}
+	}
+	for _, one := range list {
+		d, ok := one.(*value.Dict)
+		if !ok {
+			if one != nil && !hasTemplate(one) {
+				r.fail(pos, "", "module_defaults is %s, not a mapping", value.Kind(one))
+			}
+			continue
+		}
+		for k := range d.All() {
+			name := value.Text(k)
+			if strings.HasPrefix(name, "group/") {
+				r.fail(d.KeyPos(k), "name each module", "module_defaults: there are no groups of modules: %q", name)
+			} else if _, known := r.module(name); !known {
+				r.fail(d.KeyPos(k), source.DidYouMean(short(name), r.names), "module_defaults: there is no module %q", name)
+			}
+		}
 	}
 }
 
@@ -31,6 +82,12 @@ func (r *reader) keywordType(name string, v any, pos source.Pos) {
 	case "vars":
 		if _, ok := v.(*value.Dict); !ok && v != nil {
 			r.fail(pos, "", "vars is %s, not a mapping", value.Kind(v))
+		}
+	case "module_defaults":
+		r.moduleDefaults(v, pos)
+	case "debugger":
+		if v != "never" && v != nil {
+			r.fail(pos, "take it out, or set it to never", "debugger: there is no debugger here")
 		}
 	case "loop_control":
 		d, ok := v.(*value.Dict)

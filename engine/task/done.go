@@ -38,9 +38,8 @@ func (p *play) done(ctx context.Context, c *call, res *value.Dict, err error, st
 			return err
 		}
 	}
-	if name, ok := c.t.Keys.Get("register"); ok {
-		set(&p.h.Set, value.NewDict(value.Text(name), res))
-	}
+	p.register(c.t, res)
+	p.last = res
 	status := statusOf(res)
 	if errors.Is(err, engine.ErrUnreachable) {
 		if ignore, ferr := c.flag("ignore_unreachable"); ferr == nil && ignore {
@@ -64,6 +63,13 @@ func (p *play) done(ctx context.Context, c *call, res *value.Dict, err error, st
 		return p.notify(c)
 	}
 	return nil
+}
+
+// register keeps a task's result as the variable that it names.
+func (p *play) register(t *Task, res *value.Dict) {
+	if name, ok := t.Keys.Get("register"); ok {
+		set(&p.h.Set, value.NewDict(value.Text(name), res))
+	}
 }
 
 func statusOf(res *value.Dict) engine.Status {

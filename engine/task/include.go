@@ -219,8 +219,27 @@ func (p *play) meta(ctx context.Context, c *call) (*value.Dict, error) {
 		return res, ErrEndPlay
 	case "clear_facts":
 		p.h.Facts = nil
+	case "reset_connection":
+		return res, p.reset(ctx, c)
+	case "refresh_inventory":
+		c.warnOnce("meta: refresh_inventory does nothing: an inventory is a file that is read once")
 	}
 	return res, nil
+}
+
+// reset opens the host's connection anew, so that a user's new groups count.
+func (p *play) reset(ctx context.Context, c *call) error {
+	if p.h.Reconnect == nil || p.h.Conn == nil {
+		c.warnOnce("meta: reset_connection does nothing on this connection")
+		return nil
+	}
+	p.h.Conn.Close()
+	conn, err := p.h.Reconnect(ctx)
+	if err != nil {
+		return c.lost(err)
+	}
+	p.h.Conn = conn
+	return nil
 }
 
 // notify records the handlers that a changed task names.
@@ -240,14 +259,11 @@ func (p *play) notify(c *call) error {
 	}
 	for _, n := range list {
 		name := value.Text(n)
-		found := false
-		for _, h := range p.h.handlers {
-			if p.answers(h, name) {
-				p.h.notified[h] = true
-				found = true
-			}
+		found := p.listeners(name)
+		for _, h := range found {
+			p.h.notified[h] = true
 		}
-		if !found && (p.o.Notified == nil || !p.o.Notified(p.h, name)) {
+		if len(found) == 0 && (p.o.Notified == nil || !p.o.Notified(p.h, name)) {
 			_, err := c.failed(engine.UserFault, fmt.Errorf("no handler is called %q", name))
 			return err
 		}
@@ -255,11 +271,35 @@ func (p *play) notify(c *call) error {
 	return nil
 }
 
-// answers reports whether a handler has the name or listens to it.
-func (p *play) answers(h *Task, name string) bool {
-	if h.Title() == name || h.role != nil && h.role.name+" : "+h.Title() == name {
-		return true
+// listeners are the handlers that a notification runs: the one of that name, and all that
+// listen to it. Of several with the name it is the first in the file that was read last.
+func (p *play) listeners(name string) (found []*Task) {
+	var named *Task
+	for _, h := range p.h.handlers {
+		if p.called(h, name) && (named == nil || named.Pos.File != h.Pos.File) {
+			named = h
+		}
+		if listens(h, name) {
+			found = append(found, h)
+		}
 	}
+	if named != nil && !slices.Contains(found, named) {
+		found = append(found, named)
+	}
+	return found
+}
+
+// called reports whether a handler has the name, with or without its role's before it.
+func (p *play) called(h *Task, name string) bool {
+	own := h.Title()
+	if n, _ := h.Keys.Get("name"); hasTemplate(n) {
+		own = title(h, p.vars(p.handlerScope(h), nil))
+	}
+	return own == name || h.role != nil && h.role.name+" : "+own == name
+}
+
+// listens reports whether name is a topic of a handler.
+func listens(h *Task, name string) bool {
 	listen, _ := h.Keys.Get("listen")
 	switch t := listen.(type) {
 	case string:
@@ -268,6 +308,14 @@ func (p *play) answers(h *Task, name string) bool {
 		return slices.ContainsFunc(t, func(x any) bool { return value.Text(x) == name })
 	}
 	return false
+}
+
+func (p *play) handlerScope(h *Task) *scope {
+	s := &scope{parent: p.root, keys: value.NewDict(), file: filepath.Join(h.dir, "main.yaml"), role: h.role}
+	if h.role != nil {
+		s.vars = h.role.params
+	}
+	return s
 }
 
 // AddHandlers makes handlers known that the files on h may notify.
@@ -289,8 +337,7 @@ func (p *play) flush(ctx context.Context) error {
 			}
 			delete(p.h.notified, t)
 			ran = true
-			file := filepath.Join(t.dir, "main.yaml")
-			s := &scope{parent: p.root, keys: value.NewDict(), file: file, role: t.role}
+			s := p.handlerScope(t)
 			err := p.in(round, func() error {
 				return p.in(i, func() error { return p.tasks(ctx, []*Task{t}, s) })
 			})

@@ -76,9 +76,46 @@ func (v hostVars) Get(key string) (any, bool, error) {
 	case key == v.own.Name:
 		return v.own.Vars.With(append(v.own.Snapshot(), v.extra)...).Lazy(), true, nil
 	case v.others == nil:
-		return nil, false, nil
+		facts, ok := v.own.elsewhere[key]
+		return facts, ok, nil
 	}
-	return v.others.Get(key)
+	other, ok, err := v.others.Get(key)
+	facts := v.own.elsewhere[key]
+	if facts == nil || err != nil {
+		return other, ok, err
+	}
+	lazy, _ := other.(expr.Lazy)
+	return withFacts{lazy, facts}, true, nil
+}
+
+// withFacts is another host's variables with facts that were gathered of it.
+type withFacts struct {
+	vars  expr.Lazy // may be nil
+	facts *value.Dict
+}
+
+// Get evaluates a variable; what was gathered last wins.
+func (w withFacts) Get(key string) (any, bool, error) {
+	if v, ok := w.facts.Get(key); ok || w.vars == nil {
+		return v, ok, nil
+	}
+	if key == "ansible_facts" {
+		return plainFacts(w.facts), true, nil
+	}
+	return w.vars.Get(key)
+}
+
+// Keys lists the variables.
+func (w withFacts) Keys() []string {
+	names := w.facts.Keys()
+	if w.vars != nil {
+		for _, k := range w.vars.Keys() {
+			if !w.facts.Has(k) {
+				names = append(names, k)
+			}
+		}
+	}
+	return names
 }
 
 // Keys lists the hosts.

@@ -63,16 +63,13 @@ func (p *Parser) Parse(path string, text []byte) (*File, error) {
 		return nil, err
 	}
 	v, err := value.FromNode(f, f.Root)
-	if err != nil {
-		return nil, err
-	}
 	out := &File{Path: path}
-	r := &reader{Parser: p, path: path}
+	r := &reader{Parser: p, path: path, errs: []error{err}}
 	at := source.Pos{File: path, Line: 1, Col: 1}
 	if f.Root != nil {
 		at = f.Pos(f.Root)
 	}
-	out.Tasks = r.list(v, at, "a task file")
+	out.Tasks = r.items(v, at, func(i int) source.Pos { return f.Pos(f.Root.Content[i]) }, "a task file")
 	return out, source.Join(r.errs...)
 }
 
@@ -91,6 +88,11 @@ func (r *reader) fail(pos source.Pos, hint, format string, args ...any) {
 }
 
 func (r *reader) list(v any, pos source.Pos, what string) []*Task {
+	return r.items(v, pos, func(int) source.Pos { return pos }, what)
+}
+
+// items reads a list of tasks whose item i stands at item(i).
+func (r *reader) items(v any, pos source.Pos, item func(i int) source.Pos, what string) []*Task {
 	if v == nil {
 		return nil
 	}
@@ -100,10 +102,10 @@ func (r *reader) list(v any, pos source.Pos, what string) []*Task {
 		return nil
 	}
 	var tasks []*Task
-	for i, item := range items {
-		d, ok := item.(*value.Dict)
+	for i, one := range items {
+		d, ok := one.(*value.Dict)
 		if !ok {
-			r.fail(pos, "", "%s: item %d is %s, not a task", what, i+1, value.Kind(item))
+			r.fail(item(i), "a task is a mapping such as shell: make", "%s: item %d is %s, not a task", what, i+1, value.Kind(one))
 			continue
 		}
 		if t := r.task(d); t != nil {
@@ -128,7 +130,7 @@ func (r *reader) task(d *value.Dict) *Task {
 			r.fail(d.KeyPos(k), "", "a keyword is text, not %s", value.Kind(k))
 			continue
 		}
-		r.key(t, name, v, d.KeyPos(k), allowed)
+		r.key(t, d, name, v, allowed)
 	}
 	if allowed == onTask && t.Module == "" {
 		if len(r.errs) == before {
@@ -141,29 +143,30 @@ func (r *reader) task(d *value.Dict) *Task {
 }
 
 // key reads one key of a task: a keyword, or the module.
-func (r *reader) key(t *Task, name string, v any, pos source.Pos, allowed where) {
+func (r *reader) key(t *Task, d *value.Dict, name string, v any, allowed where) {
+	pos := d.KeyPos(name)
 	on, known := keywords[name]
 	switch {
 	case name == "block" || name == "rescue" || name == "always":
-		r.section(t, name, v, pos, allowed)
+		r.section(t, d, name, v, allowed)
 	case name == "action" || name == "local_action":
 		r.action(t, name, v, pos)
 	case known && on&allowed == 0:
 		r.fail(pos, "put it on the tasks of the block", "%q has no meaning on a block", name)
 	case known || strings.HasPrefix(name, "with_"):
 		t.Keys.Set(name, v)
-		t.Keys.SetKeyPos(name, pos)
+		t.Keys.CopyPos(name, d)
 	default:
 		r.call(t, name, v, pos, allowed)
 	}
 }
 
-func (r *reader) section(t *Task, name string, v any, pos source.Pos, allowed where) {
+func (r *reader) section(t *Task, d *value.Dict, name string, v any, allowed where) {
 	if allowed != onBlock {
-		r.fail(pos, `put the tasks under "block"`, "%q stands only beside \"block\"", name)
+		r.fail(d.KeyPos(name), `put the tasks under "block"`, "%q stands only beside \"block\"", name)
 		return
 	}
-	tasks := r.list(v, pos, name)
+	tasks := r.items(v, d.KeyPos(name), func(i int) source.Pos { return d.ItemPos(name, i) }, name)
 	switch name {
 	case "block":
 		t.Block = tasks

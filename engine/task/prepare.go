@@ -73,30 +73,7 @@ func (c *call) arguments(m engine.Module) (*value.Dict, error) {
 	return out, nil
 }
 
-func (c *call) moduleDefaults() (*value.Dict, error) {
-	out := value.NewDict()
-	var err error
-	c.s.outermost(func(s *scope) {
-		d, ok := s.keys.Get("module_defaults")
-		defaults, isDict := d.(*value.Dict)
-		if !ok || !isDict || err != nil {
-			return
-		}
-		for k, v := range defaults.All() {
-			if name, known := c.parser.module(value.Text(k)); known && name == c.t.Module {
-				var ev any
-				if ev, err = c.vars.Eval(v); err == nil {
-					if ed, ok := ev.(*value.Dict); ok {
-						out = value.Merge(out, ed)
-					}
-				}
-			}
-		}
-	})
-	return out, err
-}
-
-// task makes what the module works with: connection, user, environment.
+// with makes what the module works with: connection, user, environment.
 func (c *call) with(ctx context.Context) (*engine.Task, error) {
 	t := &engine.Task{
 		Name: c.title, Pos: c.t.Pos, Conn: c.h.Conn, Local: c.o.Local, Check: c.o.Check, Diff: c.o.Diff,
@@ -108,6 +85,9 @@ func (c *call) with(ctx context.Context) (*engine.Task, error) {
 	}
 	if !delegated {
 		t.Reconnect = c.h.Reconnect
+	}
+	if err = c.login(t, delegated); err != nil {
+		return nil, err
 	}
 	if t.Become, err = c.become(delegated); err != nil {
 		return nil, err
@@ -172,6 +152,7 @@ func (c *call) delegate(ctx context.Context, t *engine.Task) (bool, error) {
 		t.Conn = conn
 	}
 	t.Host, t.State = host, map[string]any{}
+	c.to = host
 	return true, nil
 }
 
@@ -213,6 +194,11 @@ func (c *call) become(delegated bool) (*engine.Become, error) {
 	if !on {
 		return nil, nil
 	}
+	for _, word := range []string{"become_flags", "become_exe"} {
+		if v, _, ok := c.s.key(word); ok && v != nil {
+			c.warnOnce(word + " is not used: farm gives sudo, su and doas the options that it needs")
+		}
+	}
 	b := &engine.Become{}
 	if b.User, err = text("become_user", "ansible_become_user"); err != nil {
 		return nil, err
@@ -239,6 +225,18 @@ func (c *call) become(delegated bool) (*engine.Become, error) {
 	}
 	b.Method = short(strings.TrimPrefix(b.Method, "community.general."))
 	return b, nil
+}
+
+// warnOnce tells the user something, once for a host.
+func (c *call) warnOnce(text string) {
+	if c.h.warned[text] {
+		return
+	}
+	if c.h.warned == nil {
+		c.h.warned = map[string]bool{}
+	}
+	c.h.warned[text] = true
+	c.emit(engine.Event{Kind: engine.Warning, Task: c.title, File: c.t.Pos.String(), Text: text})
 }
 
 // environment merges the environments around the task, the innermost winning.

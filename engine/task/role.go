@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,7 +18,9 @@ import (
 type role struct {
 	name, dir      string
 	defaults, vars *value.Dict
+	params         *value.Dict // variables of the call, which its handlers see too
 	deps           []roleDep
+	again          bool // runs each time that it is a dependency or among a play's roles
 }
 
 type roleDep struct {
@@ -68,6 +71,10 @@ func (p *play) callRole(ctx context.Context, c *call, args *value.Dict) error {
 		_, ferr := c.failed(engine.UserFault, err)
 		return ferr
 	}
+	ro.params = paramsOf(c.t)
+	if once, _ := args.Get("allow_duplicates"); once == false && p.ranBefore(ro) {
+		return nil
+	}
 	if pub, _ := args.Get("public"); c.t.Module == "import_role" || pub == true {
 		d := p.absent(ro.defaults)
 		for k, v := range ro.vars.All() {
@@ -90,10 +97,34 @@ func (p *play) callRole(ctx context.Context, c *call, args *value.Dict) error {
 	return p.in(len(ro.deps), func() error { return p.tasks(ctx, f.Tasks, s) })
 }
 
+func paramsOf(t *Task) *value.Dict {
+	vars, _ := t.Keys.Get("vars")
+	d, _ := vars.(*value.Dict)
+	return d
+}
+
+// ranBefore notes that a role runs with its parameters on the host, and reports whether
+// it did already and once is enough.
+func (p *play) ranBefore(ro *role) bool {
+	params, err := json.Marshal(ro.params)
+	if err != nil || ro.again {
+		return false
+	}
+	key := ro.dir + " " + string(params)
+	if p.h.ran[key] {
+		return true
+	}
+	if p.h.ran == nil {
+		p.h.ran = map[string]bool{}
+	}
+	p.h.ran[key] = true
+	return false
+}
+
 // roleDeps runs the roles that meta/main.yml names, before the role itself.
 func (p *play) roleDeps(ctx context.Context, ro *role, s *scope) error {
 	for i, d := range ro.deps {
-		t := &Task{Pos: source.Pos{File: filepath.Join(ro.dir, "meta")}, Module: "import_role", Keys: value.NewDict("vars", d.vars), Args: value.NewDict("name", d.name)}
+		t := &Task{Pos: source.Pos{File: filepath.Join(ro.dir, "meta")}, Module: "import_role", Keys: value.NewDict("vars", d.vars), Args: value.NewDict("name", d.name, "allow_duplicates", false)}
 		if err := p.in(i, func() error { return p.include(ctx, t, s.within(t), p.vars(s, nil)) }); err != nil {
 			return err
 		}
@@ -179,6 +210,8 @@ func (p *play) loadRole(name, dir, defaults, vars string) (*role, error) {
 	if err != nil {
 		return nil, err
 	}
+	again, _ := meta.Get("allow_duplicates")
+	ro.again = again == true
 	deps, _ := meta.Get("dependencies")
 	list, _ := deps.([]any)
 	for _, one := range list {

@@ -39,6 +39,8 @@ type Options struct {
 	Roles map[string]func(ctx context.Context, c RoleCall) error
 	// Notified hears of a notification that no handler listens to; false = unknown, an error.
 	Notified func(h *HostState, name string) bool
+	// Slots bounds tasks with throttle over all runners that have it; nil = the Runner's own.
+	Slots *Slots
 	// AddHost hears of add_host and group_by; may be nil.
 	AddHost func(n engine.NewHost)
 }
@@ -71,6 +73,8 @@ type HostState struct {
 
 	// Emit hears of the events on the host instead of the Runner's; may be nil.
 	Emit engine.Emit
+	// Once is what the hosts of a batch run together; nil = the host is alone.
+	Once *Once
 	// Gate has each task wait for its turn; may be nil.
 	Gate Gate
 
@@ -81,12 +85,15 @@ type HostState struct {
 	// Included are the variables that include_vars read.
 	Included *value.Dict
 
-	jobs     jobs
-	roles    []any // names of those that were run
-	notified map[*Task]bool
-	handlers []*Task
-	shared   map[string]any
-	public   *value.Dict // variables of roles that were imported or included as public
+	elsewhere map[string]*value.Dict // facts of other hosts, by delegate_facts
+	warned    map[string]bool        // what it was told already
+	jobs      jobs
+	roles     []any           // names of those that were run
+	ran       map[string]bool // roles that were run, with their parameters
+	notified  map[*Task]bool
+	handlers  []*Task
+	shared    map[string]any
+	public    *value.Dict // variables of roles that were imported or included as public
 }
 
 // NewHost returns the state of a host on which nothing ran yet.
@@ -116,6 +123,9 @@ type Runner struct {
 func New(o Options) *Runner {
 	if o.Emit == nil {
 		o.Emit = func(engine.Event) {}
+	}
+	if o.Slots == nil {
+		o.Slots = &Slots{}
 	}
 	if o.Mask == nil {
 		o.Mask = unmasked{}
@@ -182,6 +192,7 @@ type play struct {
 	h       *HostState
 	root    *scope      // what everything is in
 	path    []int       // where in root the task under way is
+	last    *value.Dict // the result of the task that ended last
 	same    *value.Dict // the magic variables that do not change
 	started bool
 	depth   int
@@ -290,6 +301,7 @@ type failure struct {
 	msg    string
 	result *value.Dict
 	cause  error
+	fatal  bool // any_errors_fatal
 }
 
 func (f *failure) Error() string {
@@ -300,6 +312,9 @@ func (f *failure) Unwrap() []error {
 	out := []error{&engine.FaultError{Fault: f.fault, Err: errors.New(f.msg)}}
 	if f.cause != nil {
 		out = append(out, f.cause)
+	}
+	if f.fatal {
+		out = append(out, ErrFatal)
 	}
 	return out
 }

@@ -81,8 +81,8 @@ func (s *Section) Flush(ctx context.Context) error {
 	return s.p.in(s.n, func() error { return s.p.flush(ctx) })
 }
 
-// Forget drops what is notified and the handlers: a play's are its own.
-func (h *HostState) Forget() { h.notified, h.handlers, h.public = nil, nil, nil }
+// Forget drops what is notified, the handlers and which roles ran: those are a play's own.
+func (h *HostState) Forget() { h.notified, h.handlers, h.public, h.ran = nil, nil, nil, nil }
 
 // Snapshot is what other hosts see of h through hostvars, over its inventory variables:
 // facts, then what tasks set. The dicts are not changed any more.
@@ -93,6 +93,10 @@ func (h *HostState) Snapshot() []*value.Dict {
 // ErrEndHost is wrapped by the error of a host's tasks that were ended without a failure,
 // by meta: end_host.
 var ErrEndHost = errors.New("the host's tasks end here")
+
+// ErrFatal is wrapped by the failure of a task with any_errors_fatal: the other hosts of the
+// play are to end too.
+var ErrFatal = errors.New("any_errors_fatal")
 
 // ErrEndBatch is ErrEndHost for every host of the batch, and ErrEndPlay for all of the
 // play (meta: end_batch, meta: end_play).
