@@ -57,3 +57,17 @@ func (k *Cache) Put(c *Case, runs []*Run) error {
 	}
 	return os.WriteFile(k.path(c), text, 0o600)
 }
+
+// known are the cases whose runs are kept.
+func (k *Cache) known(cases []*Case) (out []*Case, err error) {
+	for _, c := range cases {
+		runs, err := k.Get(c)
+		if err != nil {
+			return nil, err
+		}
+		if len(runs) == rounds {
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 )
 
@@ -119,9 +120,20 @@ func (c *comparison) values(path string, a, f any) {
 		}
 		return
 	}
-	if show(a) != show(f) {
+	if show(a) != show(f) && !(keepsType(path) && show(a) == strconv.Quote(show(f))) {
 		c.differ(path, show(a), show(f))
 	}
+}
+
+// keepsType says where a value is what the user's expression gave. There farm keeps numbers
+// as numbers, as ansible does with jinja2_native; by default ansible makes text of them.
+func keepsType(path string) bool {
+	event, isEvent := strings.CutPrefix(path, "events.")
+	if isEvent {
+		_, event, _ = strings.Cut(event, "(")
+		return strings.HasPrefix(event, "debug)") || strings.HasPrefix(event, "set_fact)")
+	}
+	return strings.Count(path, ".") == 1 || strings.HasSuffix(path, ".msg")
 }
 
 func (c *comparison) files(a, f map[string]File) {
@@ -130,11 +142,11 @@ func (c *comparison) files(a, f map[string]File) {
 		y, inF := f[name]
 		switch {
 		case !inA:
-			c.differ("files."+name, "has none", fmt.Sprintf("%+v", y))
+			c.differ("files."+name, "has none", show(y))
 		case !inF:
-			c.differ("files."+name, fmt.Sprintf("%+v", x), "has none")
+			c.differ("files."+name, show(x), "has none")
 		case x != y:
-			c.differ("files."+name, fmt.Sprintf("%+v", x), fmt.Sprintf("%+v", y))
+			c.differ("files."+name, show(x), show(y))
 		}
 	}
 }

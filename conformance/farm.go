@@ -8,75 +8,74 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	xssh "golang.org/x/crypto/ssh"
-	"gopkg.in/yaml.v3"
 
 	"farm/bench/sshd"
 	"farm/engine"
 	"farm/engine/local"
 	"farm/engine/modules"
+	"farm/engine/play"
 	"farm/engine/ssh"
 	"farm/engine/task"
 	"farm/inventory"
-	"farm/inventory/source"
+	"farm/inventory/expr"
 	"farm/inventory/value"
 )
 
 // caseTime bounds one run of one case by farm.
 const caseTime = 2 * time.Minute
 
-// Farm runs cases by farm's own runner and modules.
+// Farm runs cases as `farm play` does.
 type Farm struct {
 	Stage  Stage
 	Server *sshd.Server
-	conn   engine.Conn
+	conn   *ssh.Conn
 }
 
-// Open connects to the server, as a run does to a guest.
-func (f *Farm) Open(ctx context.Context) error {
-	conn, err := ssh.Dial(ctx, ssh.Config{Name: "loopback", Addr: f.Server.Addr, User: f.Server.User, KeyFiles: []string{f.Server.KeyFile},
+// Open connects to the server, once for all cases.
+func (f *Farm) Open(ctx context.Context) (err error) {
+	f.conn, err = ssh.Dial(ctx, ssh.Config{Name: "loopback", Addr: f.Server.Addr, User: f.Server.User, KeyFiles: []string{f.Server.KeyFile},
 		HostKeys: []string{string(xssh.MarshalAuthorizedKey(f.Server.HostKey))}})
-	f.conn = conn
 	return err
 }
 
 // Close ends the connection.
 func (f *Farm) Close() error { return f.conn.Close() }
 
+// lent is a connection that outlives a play.
+type lent struct{ *ssh.Conn }
+
+// Close leaves it open.
+func (lent) Close() error { return nil }
+
 // Run runs a case once.
 func (f *Farm) Run(ctx context.Context, c *Case) (*Run, error) {
 	ctx, cancel := context.WithTimeout(ctx, caseTime)
 	defer cancel()
-	run := &Run{}
-	h, err := f.play(ctx, c, run)
-	switch {
-	case ctx.Err() != nil:
+	s := &seen{host: c.Slug, run: &Run{Vars: map[string]any{}}}
+	err := f.play(ctx, c, s)
+	if ctx.Err() != nil {
 		return nil, fmt.Errorf("farm: %s: %w", c.Name, errors.Join(err, ctx.Err()))
-	case err == nil:
-		run.Outcome = "ok"
-	case h == nil: // refused before anything ran
-		run.Outcome, run.Detail = "error", err.Error()
-	default:
-		run.Outcome, run.Detail = "failed", err.Error()
 	}
-	run.Vars = map[string]any{}
-	if h != nil && h.Set != nil {
-		if err := recode(h.Set, &run.Vars); err != nil {
-			return nil, err
-		}
+	if s.bad != nil {
+		return nil, fmt.Errorf("farm: %s: %w", c.Name, s.bad)
 	}
-	run.Files, err = Snapshot(f.Stage.work(c))
-	return run, err
+	if err != nil { // refused before anything ran
+		s.run.Outcome, s.run.Detail = "error", err.Error()
+	}
+	s.run.Files, err = Snapshot(f.Stage.work(c))
+	return s.run, err
 }
 
-// play runs the tasks; the host is nil where they were refused before.
-func (f *Farm) play(ctx context.Context, c *Case, run *Run) (*task.HostState, error) {
+// play reads, checks and runs the case's playbook; an error is about the playbook itself.
+func (f *Farm) play(ctx context.Context, c *Case, s *seen) error {
 	src := f.Stage.src(c)
 	hosts := filepath.Join(src, "hosts.yaml")
 	if err := os.WriteFile(hosts, []byte(hostsFile(f.Server, f.Stage, []*Case{c})), 0o644); err != nil {
-		return nil, err
+		return err
 	}
 	var extra []string
 	if c.Extra != "" {
@@ -84,68 +83,60 @@ func (f *Farm) play(ctx context.Context, c *Case, run *Run) (*task.HostState, er
 	}
 	inv, err := inventory.Load(hosts, inventory.Options{Extra: extra})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var failed error // of taking events
-	o := task.Options{
+	tasks := task.Options{
 		Modules: modules.All(), Project: src, Check: c.Check, Tags: words(c.Tags), SkipTags: words(c.SkipTags), StartAt: c.StartAt,
 		Extra: inv.Extra(), Local: local.New(),
-		Conn: func(context.Context, string) (engine.Conn, error) { return f.conn, nil },
-		Emit: func(e engine.Event) {
-			if e.Kind != engine.TaskEnded {
-				return
-			}
-			ev := Event{Task: e.Task, Module: e.Module, Status: string(e.Status)}
-			if err := recode(e.Result, &ev.Result); err != nil {
-				failed = errors.Join(failed, err)
-			}
-			_, ev.Item = ev.Result["ansible_loop_var"]
-			run.Events = append(run.Events, ev)
-		},
 	}
-	r := task.New(o)
-	handlers, err := r.Parser().ReadFile(filepath.Join(src, "handlers.yaml"))
+	r := task.New(tasks)
+	plays, err := play.Read(r.Parser(), filepath.Join(src, "playbook.yaml"), inv.Extra())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if _, err := r.Parser().ReadFile(filepath.Join(src, "tasks.yaml")); err != nil {
-		return nil, err
+	if err := play.Check(r, plays, inv.Engine()); err != nil {
+		return err
 	}
-	vars, err := playVars(c)
-	if err != nil {
-		return nil, err
-	}
-	h := task.NewHost(c.Slug, f.conn, inv.HostVars(c.Slug))
-	h.LoginUser = f.Server.User
-	h.AddHandlers(handlers.Tasks)
-	err = r.RunFile(ctx, filepath.Join(src, "tasks.yaml"), h, vars)
-	if failed != nil {
-		return nil, failed
-	}
-	return h, err
+	return play.Run(ctx, ctx, plays, play.Options{Task: tasks, Hosts: inv, Login: f.login, Forks: 1, Emit: s.event, Ended: s.ended})
 }
 
-func playVars(c *Case) (*value.Dict, error) {
-	if c.Vars.Kind == 0 {
-		return nil, nil
+func (f *Farm) login(string, *expr.Vars) (play.Login, error) {
+	return play.Login{Key: f.Server.Addr, User: f.Server.User, Open: func(context.Context) (engine.Conn, error) { return lent{f.conn}, nil }}, nil
+}
+
+// seen takes what a play tells of one host. Safe for concurrent use.
+type seen struct {
+	host string
+
+	mu  sync.Mutex // guards what follows while the play runs
+	run *Run
+	bad error // a value that cannot be written as JSON
+}
+
+func (s *seen) event(e engine.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case e.VM != s.host:
+	case e.Kind == engine.VMEnded && e.Status == engine.OK:
+		s.run.Outcome = "ok"
+	case e.Kind == engine.VMEnded:
+		s.run.Outcome, s.run.Detail = "failed", e.Text
+	case e.Kind == engine.TaskEnded:
+		ev := Event{Task: e.Task, Module: e.Module, Status: string(e.Status)}
+		s.bad = errors.Join(s.bad, recode(e.Result, &ev.Result))
+		_, ev.Item = ev.Result["ansible_loop_var"]
+		ev.Item = ev.Item || e.Item != ""
+		s.run.Events = append(s.run.Events, ev)
 	}
-	text, err := yaml.Marshal(&c.Vars)
-	if err != nil {
-		return nil, err
+}
+
+func (s *seen) ended(host string, set *value.Dict) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if host == s.host && set != nil {
+		s.bad = errors.Join(s.bad, recode(set, &s.run.Vars))
 	}
-	file, err := source.Parse("vars", text)
-	if err != nil {
-		return nil, err
-	}
-	v, err := value.FromNode(file, file.Root)
-	if err != nil {
-		return nil, err
-	}
-	d, ok := v.(*value.Dict)
-	if !ok {
-		return nil, fmt.Errorf("%s: vars is %s, not a mapping", c.Name, value.Kind(v))
-	}
-	return d, nil
 }
 
 // recode turns farm's values into those of JSON.

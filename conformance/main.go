@@ -28,6 +28,7 @@ func main() {
 	flag.StringVar(&o.cases, "cases", "conformance/cases", "`folder` of the cases")
 	flag.StringVar(&o.page, "page", "docs/reference/ansible-differences.md", "`file` that lists the differences with their reasons")
 	flag.BoolVar(&o.fresh, "fresh", false, "ask ansible again where its answer is kept")
+	flag.BoolVar(&o.kept, "kept", false, "only the cases for which ansible's answer is kept; another run may be under way")
 	flag.BoolVar(&o.verbose, "v", false, "name the cases that pass")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -45,6 +46,7 @@ func main() {
 type options struct {
 	cases, page    string
 	fresh, verbose bool
+	kept           bool
 }
 
 func (o options) run(ctx context.Context, patterns []string) (failed int, err error) {
@@ -59,7 +61,7 @@ func (o options) run(ctx context.Context, patterns []string) (failed int, err er
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return 0, err
 	}
-	stage, unlock, err := openStage()
+	stage, unlock, err := openStage(o.kept)
 	if err != nil {
 		return 0, err
 	}
@@ -78,10 +80,17 @@ func (o options) run(ctx context.Context, patterns []string) (failed int, err er
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, users.remove()) }()
+	if !o.kept {
+		defer func() { err = errors.Join(err, users.remove()) }()
+	}
 	cache, err := openCache(stage)
 	if err != nil {
 		return 0, err
+	}
+	if o.kept {
+		if cases, err = cache.known(cases); err != nil {
+			return 0, err
+		}
 	}
 	began := time.Now()
 	asked := &asking{cache: cache, fresh: o.fresh, users: users, ansible: &Ansible{Stage: stage, Server: server, Dir: dir}}
@@ -153,8 +162,8 @@ func farmRuns(ctx context.Context, f *Farm, users *users, c *Case) ([]*Run, erro
 }
 
 // openStage makes the folder of the work folders, which other users can enter, and
-// holds it against a second run of this program.
-func openStage() (Stage, func(), error) {
+// holds it against a second run of this program unless that shares it.
+func openStage(shared bool) (Stage, func(), error) {
 	dir := fmt.Sprintf("/var/tmp/farm-conformance-%d", os.Getuid())
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return Stage{}, nil, err
@@ -165,6 +174,9 @@ func openStage() (Stage, func(), error) {
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); !ok || !info.IsDir() || int(st.Uid) != os.Getuid() {
 		return Stage{}, nil, fmt.Errorf("%s is not a folder of this user", dir)
+	}
+	if shared {
+		return Stage{Dir: dir}, func() {}, nil
 	}
 	lock, err := os.Open(dir)
 	if err != nil {

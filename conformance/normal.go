@@ -1,6 +1,9 @@
 package main
 
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // What is not compared, because it tells of the program and not of what it did. This is the
 // whole list; README.md gives the reasons.
@@ -14,34 +17,48 @@ var (
 	// volatile are keys whose values are times, numbers that the system hands out or
 	// names of temporary files: that they are there is compared.
 	volatile = map[string]bool{
-		"start": true, "end": true, "delta": true, "elapsed": true, "atime": true, "mtime": true, "ctime": true, "inode": true, "pid": true, "backup_file": true,
+		"start": true, "end": true, "delta": true, "elapsed": true, "stop": true, "atime": true, "mtime": true, "ctime": true, "inode": true, "pid": true, "backup_file": true,
+		"ansible_job_id": true, "results_file": true, "censored": true,
 	}
-	// inEvents are further keys that events leave out: statuses say the first two, the lines
-	// are those of stdout.
-	inEvents = map[string]bool{"failed": true, "skipped": true, "stdout_lines": true, "stderr_lines": true}
-	// includes have a result of their own for ansible, or none; their tasks have one for both.
-	includes = map[string]bool{"include_tasks": true, "include_role": true, "import_tasks": true, "import_role": true}
+	// inEvents are further keys that results in events leave out: statuses say the first two, and the
+	// lines are those of stdout and stderr. Registered results are compared with them.
+	inEvents = []string{"failed", "skipped", "stdout_lines", "stderr_lines"}
+	// ofRescue are variables that ansible keeps after a rescue and shows as if they were set.
+	ofRescue = []string{"ansible_failed_task", "ansible_failed_result"}
+	// silent are modules whose success has a result for one side only: what they bring about is compared.
+	silent = map[string]bool{"include_tasks": true, "include_role": true, "import_tasks": true, "import_role": true,
+		"meta": true}
 	// speaking are modules whose message is the user's own text even where the task fails.
-	speaking = map[string]bool{"fail": true, "assert": true, "debug": true}
+	speaking = map[string]bool{"fail": true, "assert": true}
 )
 
 // Normal rewrites a run into what is compared.
 func Normal(r *Run) *Run {
 	out := *r
 	out.Vars, _ = normal(r.Vars).(map[string]any)
+	for _, k := range ofRescue {
+		delete(out.Vars, k)
+	}
 	out.Events = nil
 	for _, e := range r.Events {
 		e.Module = shortName(e.Module)
-		if includes[e.Module] && e.Status == "ok" {
+		if silent[e.Module] && e.Status == "ok" {
 			continue
 		}
 		if e.Task == "" {
 			e.Task = e.Module
 		}
 		e.Task = shortName(e.Task)
+		if e.Item {
+			e.Task = e.Module // ansible evaluates a name once for a loop
+		}
+		e.Result = maps.Clone(e.Result)
+		trim(e.Result)
 		e.Result, _ = normal(e.Result).(map[string]any)
-		for k := range inEvents {
-			delete(e.Result, k)
+		if list, ok := e.Result["results"].([]any); ok {
+			for _, x := range list {
+				trim(x)
+			}
 		}
 		if e.Module == "setup" || e.Module == "gather_facts" {
 			delete(e.Result, "ansible_facts")
@@ -52,6 +69,14 @@ func Normal(r *Run) *Run {
 		out.Events = append(out.Events, e)
 	}
 	return &out
+}
+
+func trim(result any) {
+	if m, ok := result.(map[string]any); ok {
+		for _, k := range inEvents {
+			delete(m, k)
+		}
+	}
 }
 
 func shortName(s string) string {
@@ -75,7 +100,7 @@ func normal(v any) any {
 		out := map[string]any{}
 		for k, x := range t {
 			switch {
-			case dropped[k]:
+			case dropped[k], strings.HasPrefix(k, "_ansible_"):
 			case volatile[k]:
 				out[k] = "(varies)"
 			case k == "msg" && t["failed"] == true:

@@ -28,32 +28,15 @@ func (s Stage) Prepare(c *Case) error {
 			return err
 		}
 	}
-	tasks, err := yaml.Marshal(&c.Tasks)
-	if err != nil {
-		return err
-	}
-	handlers, err := handlersText(c)
-	if err != nil {
-		return err
-	}
 	play, err := c.playbook()
 	if err != nil {
 		return err
 	}
 	return errors.Join(
-		os.WriteFile(filepath.Join(s.src(c), "tasks.yaml"), tasks, 0o644),
-		os.WriteFile(filepath.Join(s.src(c), "handlers.yaml"), handlers, 0o644),
 		os.WriteFile(filepath.Join(s.src(c), "playbook.yaml"), play, 0o644),
 		writeFiles(s.src(c), c.Files),
 		writeFiles(s.work(c), c.Work),
 	)
-}
-
-func handlersText(c *Case) ([]byte, error) {
-	if c.Handlers.Kind == 0 {
-		return []byte("[]\n"), nil
-	}
-	return yaml.Marshal(&c.Handlers)
 }
 
 // playbook is the case as a play on the host of its name.
