@@ -64,6 +64,9 @@ type Kept interface {
 type Cmd struct {
 	Argv   []string          // program and arguments, passed on unchanged
 	Script string            // text for Shell, run as `Shell -c Script` would
+	// Functions defines functions for Script and does nothing else. A shell that runs many
+	// commands reads it once for all that have the same, which is quicker where it is long.
+	Functions string
 	Shell  string            // program that runs Script; "" = /bin/sh
 	Dir    string            // working folder; "" = home; a leading ~ is the user's home
 	Env    map[string]string // added to the login environment

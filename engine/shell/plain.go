@@ -20,6 +20,9 @@ func (p *Pool) execPlain(ctx context.Context, cmd engine.Cmd) (out engine.Output
 		return out, errNeedsPOSIX
 	}
 	line := cmd.Script
+	if cmd.Functions != "" {
+		line = cmd.Functions + "\n" + line
+	}
 	if line == "" {
 		line = Join(cmd.Argv)
 	}

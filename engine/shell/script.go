@@ -164,10 +164,10 @@ func check(cmd engine.Cmd) error {
 	switch {
 	case len(cmd.Argv) == 0 && cmd.Script == "":
 		return errors.New("a command needs Argv or Script")
-	case len(cmd.Argv) > 0 && (cmd.Script != "" || cmd.Shell != ""):
+	case len(cmd.Argv) > 0 && (cmd.Script != "" || cmd.Shell != "" || cmd.Functions != ""):
 		return errors.New("a command has Argv or Script, not both")
 	}
-	for _, s := range append(slices.Clone(cmd.Argv), cmd.Script, cmd.Shell, cmd.Dir) {
+	for _, s := range append(slices.Clone(cmd.Argv), cmd.Script, cmd.Functions, cmd.Shell, cmd.Dir) {
 		if strings.ContainsRune(s, 0) {
 			return engine.Blamef(engine.UserFault, "a command cannot hold a zero byte")
 		}

@@ -19,7 +19,8 @@ type session struct {
 	proc     *Process
 	out, err *framer // err is nil on a terminal: the frames come one after the other on out
 	pid      int
-	spent    int64 // bytes of errors on a terminal, which lie in a file until the shell ends
+	known    map[string]int // texts of functions that it has, by number
+	spent    int64          // bytes of errors on a terminal, which lie in a file until the shell ends
 }
 
 // How long a shell may take to start, and a signalled command to end.
@@ -143,13 +144,15 @@ func (s *session) run(ctx context.Context, cmd engine.Cmd, signal func(string) e
 	var mu sync.Mutex
 	stdout := newCapture(&mu, cmd.Keep, cmd.Stdout, stop)
 	stderr := newCapture(&mu, cmd.Keep, cmd.Stderr, stop)
+	before, cmd := s.define(cmd)
 	text := callText(token, cmd, data, stream != nil)
 	if stream != nil && s.err == nil {
 		text, stream, err = countedInput(token, cmd, stream)
 		if err != nil {
-			return out, again, err
+			return out, spent, err // it does not have the functions that it is taken to know
 		}
 	}
+	text = before + text
 	done := make(chan ending, 1)
 	go func() { done <- s.converse(token, text, stream, stdout, stderr) }()
 
