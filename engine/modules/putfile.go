@@ -42,6 +42,7 @@ func (p *putting) content(b []byte) {
 }
 
 const putScript = fileFuncs + `
+putfile() {
 changed=
 case $dest in '~'*) dest=$(untilde "$dest") ;; esac
 case $dest in
@@ -148,6 +149,7 @@ if [ "$old" != "$sum" ]; then
 fi
 attrs "$dest"
 report "$dest"
+}
 `
 
 // smallFile is the longest content that is sent without asking first whether it is needed.
@@ -216,7 +218,7 @@ func (p putting) putting(ctx context.Context, t *engine.Task) (reply, engine.Res
 }
 
 func (p putting) try(ctx context.Context, t *engine.Task, vars map[string]string, send bool) (reply, *engine.Result, error) {
-	s := script{Text: putScript, Vars: vars}
+	s := script{Functions: putScript, Text: "putfile", Vars: vars}
 	if send {
 		vars["send"] = "1"
 		src, err := p.open()
@@ -233,7 +235,7 @@ func (p putting) try(ctx context.Context, t *engine.Task, vars map[string]string
 				return reply{}, &res, nil
 			}
 			vars["inline"] = "1"
-			s.Text, s.Stdin = contentFunc(b)+putScript, nil
+			s.Text, s.Stdin = contentFunc(b)+"putfile", nil
 		}
 	}
 	r, err := s.run(ctx, t)

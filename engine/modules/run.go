@@ -52,6 +52,9 @@ const maxReply = 1 << 20
 // process list; its values never do.
 type script struct {
 	Text string
+	// Functions defines functions for Text; basics are there too. A shell reads it once, so
+	// it is for what is long, the same in each run, and run often.
+	Functions string
 	// Vars are set before Text runs, and exported; at most 128 KiB each: larger values go by
 	// Stdin, and so do secrets that a started program should not inherit. Names that
 	// programs know (PATH, HOME) change what they do.
@@ -97,8 +100,12 @@ func (s script) run(ctx context.Context, t *engine.Task) (reply, error) {
 	if keep == 0 {
 		keep = maxReply
 	}
+	functions, text := basics+s.Functions, set.String()+s.Text
+	if s.Functions == "" {
+		functions, text = "", basics+text
+	}
 	out, err := t.Exec(ctx, engine.Cmd{
-		Script: basics + set.String() + s.Text, Env: env, Dir: s.Dir,
+		Functions: functions, Script: text, Env: env, Dir: s.Dir,
 		Stdin: s.Stdin, Stdout: s.Stdout, Keep: keep,
 	})
 	var exit *engine.ExitError

@@ -34,6 +34,7 @@ func (m *Stat) Validate() error {
 }
 
 const statScript = fileFuncs + `
+statfile() {
 case $path in '~'*) path=$(untilde "$path") ;; esac
 say path "$path"
 if [ ! -e "$path" ] && [ ! -L "$path" ]; then exit 0; fi
@@ -63,6 +64,7 @@ if [ -n "$algorithm" ] && [ -f "$path" ] && { [ -n "$follow" ] || [ ! -L "$path"
 fi
 if [ -n "$mime" ] && has file; then tell mime file -bi -- "$path"; fi
 exit 0
+}
 `
 
 // Run asks.
@@ -74,7 +76,7 @@ func (m *Stat) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
 	if !m.GetChecksum {
 		vars["algorithm"] = ""
 	}
-	s := script{Text: statScript, Vars: vars}
+	s := script{Functions: statScript, Text: "statfile", Vars: vars}
 	var kept *keptFile
 	if m.GetMime && !m.Follow {
 		kept = keepFile(ctx, t, m.Path)
