@@ -15,7 +15,8 @@ import (
 var allowed = map[string][]string{
 	"inventory/source":  {},
 	"inventory/value":   {"inventory/source"},
-	"inventory/expr":    {"inventory/source", "inventory/value"},
+	"inventory/regex":   {},
+	"inventory/expr":    {"inventory/source", "inventory/value", "inventory/regex"},
 	"inventory/catalog": {"inventory/source", "inventory/value"},
 	"inventory":         {"inventory/source", "inventory/value", "inventory/expr", "inventory/catalog"},
 
@@ -29,7 +30,7 @@ var allowed = map[string][]string{
 	"engine/store":      vocabulary(),
 	"engine/report":     vocabulary(),
 	"engine/task":       vocabulary("inventory/expr"),
-	"engine/modules":    vocabulary(),
+	"engine/modules":    vocabulary("inventory/regex"),
 	"engine/enginetest": vocabulary(),
 	"engine/runner":     vocabulary("engine/dispatch"),
 	"engine/play":       vocabulary("engine/task", "inventory/expr"),

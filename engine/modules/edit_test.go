@@ -145,31 +145,3 @@ func TestFind(t *testing.T) {
 	}
 	b.check("find", "{paths: DIR, age: soon}", "failed")
 }
-
-func TestRegexIsPythons(t *testing.T) {
-	for _, c := range []struct{ pattern, text, repl, want string }{
-		{`(?P<a>.)(.)`, "xy", `\1\2\g<a>\g<2>\g<0>`, "xyxyxy"},
-		{`([(]?)(?P<n>b)(?P=n)`, "(bb", `\1-\2`, "(-b"},
-		{`[]\])]+\Z`, "a])", `\t\n\\\d`, "\t\n\\\\d"},
-		{`(?:a)(b)\(`, "ab(", `\g<1>0`, "b0"},
-	} {
-		re, err := pattern(c.pattern, 0)
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		m, err := re.FindStringMatch(c.text)
-		if m == nil || err != nil {
-			t.Errorf("%s does not match %s: %v", c.pattern, c.text, err)
-			continue
-		}
-		if got, err := re.expand(c.repl, m); got != c.want || err != nil {
-			t.Errorf("%s: %q %v, want %q", c.pattern, got, err, c.want)
-		}
-	}
-	for _, bad := range []string{"(", "(?P<a", "(?P=b)", "[", "*"} {
-		if _, err := pattern(bad, 0); err == nil {
-			t.Errorf("%q is accepted", bad)
-		}
-	}
-}

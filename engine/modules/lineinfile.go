@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"farm/engine"
+	"farm/inventory/regex"
 )
 
 // Lineinfile makes sure that a file has a line, or has it not.
@@ -78,13 +79,13 @@ func (m *Lineinfile) Run(ctx context.Context, t *engine.Task) (engine.Result, er
 }
 
 // matcher says whether a line, without its newline, is one that is looked for.
-func (m *Lineinfile) matcher() (*regex, func(string) bool, error) {
+func (m *Lineinfile) matcher() (*regex.Regex, func(string) bool, error) {
 	if m.Regexp == "" {
 		return nil, func(line string) bool {
 			return m.SearchString != "" && strings.Contains(line, m.SearchString) || m.SearchString == "" && m.Line != nil && line == *m.Line
 		}, nil
 	}
-	re, err := pattern(m.Regexp, 0)
+	re, err := regex.Compile(m.Regexp, 0)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -132,7 +133,7 @@ func (m *Lineinfile) insert(old string) (now, msg string, err error) {
 		if m.Backrefs {
 			match, err := re.FindStringMatch(strings.TrimRight(list[at], "\r\n"))
 			if err == nil {
-				line, err = re.expand(line, match)
+				line, err = re.Expand(line, match)
 			}
 			if err != nil {
 				return "", "", err
@@ -174,7 +175,7 @@ func (m *Lineinfile) place(list []string) (int, error) {
 	case text == "", text == "EOF":
 		return len(list), nil
 	}
-	re, err := pattern(text, 0)
+	re, err := regex.Compile(text, 0)
 	if err != nil {
 		return 0, err
 	}

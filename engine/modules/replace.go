@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/dlclark/regexp2"
-
 	"farm/engine"
+	"farm/inventory/regex"
 )
 
 // Replace replaces all matches of a regular expression in a file. It works on the whole
@@ -32,7 +31,7 @@ func newReplace() engine.Module { return &Replace{Encoding: "utf-8"} }
 // Validate compiles the expressions.
 func (m *Replace) Validate() error {
 	for _, p := range []string{m.Regexp, m.After, m.Before} {
-		if _, err := pattern(p, regexp2.Multiline); err != nil {
+		if _, err := regex.Compile(p, regex.Multiline); err != nil {
 			return err
 		}
 	}
@@ -58,23 +57,19 @@ func (m *Replace) change(old string) (now, msg string, err error) {
 	if err != nil || !ok {
 		return old, "", err
 	}
-	re, err := pattern(m.Regexp, regexp2.Multiline)
+	re, err := regex.Compile(m.Regexp, regex.Multiline)
+	if err != nil {
+		return "", "", err
+	}
+	repl, err := re.Template(m.Replace)
 	if err != nil {
 		return "", "", err
 	}
 	n := 0
-	var wrong error
-	body, err = re.ReplaceFunc(body, func(match regexp2.Match) string {
+	body, err = re.ReplaceFunc(body, func(match regex.Match) string {
 		n++
-		text, err := re.expand(m.Replace, &match)
-		if err != nil {
-			wrong = err
-		}
-		return text
+		return repl.Expand(&match)
 	}, -1, -1)
-	if err == nil {
-		err = wrong
-	}
 	if now = head + body + tail; err != nil || now == old {
 		return old, "", err
 	}
@@ -85,7 +80,7 @@ func (m *Replace) change(old string) (now, msg string, err error) {
 func (m *Replace) section(old string) (head, body, tail string, ok bool, err error) {
 	body = old
 	if m.After != "" {
-		re, err := pattern(m.After, regexp2.Singleline)
+		re, err := regex.Compile(m.After, regex.DotAll)
 		if err != nil {
 			return "", "", "", false, err
 		}
@@ -97,7 +92,7 @@ func (m *Replace) section(old string) (head, body, tail string, ok bool, err err
 		head, body = body[:cut], body[cut:]
 	}
 	if m.Before != "" {
-		re, err := pattern(m.Before, regexp2.Singleline)
+		re, err := regex.Compile(m.Before, regex.DotAll)
 		if err != nil {
 			return "", "", "", false, err
 		}

@@ -32,6 +32,9 @@ func written(x expression) string {
 func (m *machine) attr(x any, name string) any {
 	switch t := x.(type) {
 	case *undefined:
+		if t.soft {
+			t.fail()
+		}
 		return t // so that default() catches a missing part anywhere in a path
 	case *value.Dict:
 		if v, ok := t.Get(name); ok {
@@ -103,6 +106,9 @@ func (m *machine) index(x, key any) any {
 	var list []any
 	switch t := x.(type) {
 	case *undefined:
+		if t.soft {
+			t.fail()
+		}
 		return t
 	case *value.Dict:
 		if v, ok := t.Get(dictKey(key)); ok {

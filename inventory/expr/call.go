@@ -90,9 +90,6 @@ func (c *call) bool(i int, name string, def bool) bool { return truth(c.value(i,
 
 // text is the input as text.
 func (c *call) text() string {
-	if u, ok := c.in.(*undefined); ok {
-		u.fail()
-	}
 	return text(c.in)
 }
 
@@ -101,7 +98,7 @@ func (c *call) items() []any { return c.m.items(c.in) }
 
 // defined refuses an undefined input and returns it.
 func (c *call) defined() any {
-	if u, ok := c.in.(*undefined); ok {
+	if u, ok := c.in.(*undefined); ok && !u.soft {
 		u.fail()
 	}
 	return c.in

@@ -10,11 +10,10 @@ import (
 
 // compare applies a comparison operator.
 func (m *machine) compare(op string, x, y any) bool {
-	if u, ok := x.(*undefined); ok {
-		u.fail()
-	}
-	if u, ok := y.(*undefined); ok {
-		u.fail()
+	for _, v := range []any{x, y} {
+		if u, ok := v.(*undefined); ok && !u.soft {
+			u.fail()
+		}
 	}
 	switch op {
 	case "==":
@@ -45,6 +44,13 @@ func isNaN(x any) bool { f, ok := x.(float64); return ok && math.IsNaN(f) }
 
 // equal is Python's ==.
 func equal(x, y any) bool {
+	if u, ok := x.(*undefined); ok && u.soft {
+		return isUndefined(y)
+	}
+	if u, ok := y.(*undefined); ok && u.soft {
+		x, y = y, x // u is equal to nothing else, but x may be one that fails
+		return isUndefined(y) && equal(y, x)
+	}
 	if a, ok := number(x); ok {
 		b, ok := number(y)
 		if !ok {

@@ -15,14 +15,14 @@ import (
 
 var (
 	seed  = flag.Uint64("seed", uint64(time.Now().UnixNano()), "of the questions")
-	count = flag.Int("count", 1500, "of questions")
+	count = flag.Int("questions", 1500, "of questions")
 	keep  = flag.String("keep", "", "append the questions whose answers differ to this file, one JSON object a line")
 )
 
 // TestGeneratedAnswersAreAnsibles asks this package and the ansible-core of this machine
 // the same generated questions:
 //
-//	go test -tags conformance -run Generated ./inventory/expr -seed 1 -count 2000
+//	go test -tags conformance -run Generated ./inventory/expr -seed 1 -questions 2000
 //
 // An answer that was found to differ belongs into testdata, where every run of the tests sees it.
 func TestGeneratedAnswersAreAnsibles(t *testing.T) {

@@ -32,6 +32,9 @@ func (m *machine) statement(s statement) signal {
 		m.write(n.text)
 	case *output:
 		m.print(m.eval(n.x))
+		if f, ok := n.x.(*filtering); ok {
+			m.verbatim = contains(verbatimFilters, f.name)
+		}
 	case *ifNode:
 		return m.execIf(n)
 	case *forNode:
@@ -243,7 +246,7 @@ func (m *machine) load(x any, missingOK bool) (*machine, bool) {
 			continue
 		}
 		pos := source.Pos{File: file}
-		p, err := m.vars.e.template(strings.TrimSuffix(string(body), "\n"), pos, true)
+		p, err := m.vars.e.template(string(body), pos, true)
 		if err != nil {
 			throwErr(err)
 		}

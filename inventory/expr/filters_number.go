@@ -201,6 +201,9 @@ func powFilter(c *call) any { return c.m.operate("**", c.number(), c.need(0, "y"
 func rootFilter(c *call) any {
 	f, base := toFloat(c.number()), c.int(0, "base", 2)
 	if base == 2 {
+		if f < 0 {
+			throw("the square root of a negative number")
+		}
 		return math.Sqrt(f)
 	}
 	return math.Pow(f, 1/float64(base))

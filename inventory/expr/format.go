@@ -1,7 +1,7 @@
 package expr
 
 import (
-	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -50,7 +50,7 @@ func percent(s string, y any) string {
 			if x, ok = d.Get(key); !ok {
 				throw("the format needs the key %q", key)
 			}
-			named, isTuple = true, false
+			named = true
 			used = len(args)
 			i += end + 1
 		}
@@ -78,7 +78,7 @@ func percent(s string, y any) string {
 		}
 		b.WriteString(v.format(x))
 	}
-	if _, isDict := y.(*value.Dict); used < len(args) && !isDict {
+	if _, isList := y.([]any); used < len(args) && !isList && !isMapping(y) {
 		throw("too many arguments for the format %q", s)
 	}
 	return bounded(b.String())
@@ -104,238 +104,125 @@ func (v verb) format(x any) string {
 		if v.letter != 's' {
 			t = repr(x)
 		}
-		if v.precision >= 0 && utf8.RuneCountInString(t) > v.precision {
-			t = string([]rune(t)[:v.precision])
-		}
-		return pad(t, v.width, " ", !v.has("-"), v.has("-"))
+		return v.padText(cutText(t, v.precision))
 	case 'c':
-		if i, ok := x.(int64); ok {
-			x = string(rune(i))
-		}
-		return pad(text(x), v.width, " ", !v.has("-"), v.has("-"))
+		return v.padText(character(x))
 	case 'd', 'i', 'u', 'x', 'X', 'o':
 		n, ok := number(x)
-		if !ok {
+		f, float := n.(float64)
+		if !ok || float && (v.letter == 'x' || v.letter == 'X' || v.letter == 'o') {
 			throwHint("convert it with | int", "%%%c of %s", v.letter, kindOf(x))
 		}
-		if f, ok := n.(float64); ok {
-			n = int64(f)
+		if float {
+			if math.IsNaN(f) || math.IsInf(f, 0) {
+				throw("%%%c of %s", v.letter, text(f))
+			}
+			n = truncate(f)
 		}
-		letter := v.letter
-		if letter == 'i' || letter == 'u' {
-			letter = 'd'
+		digits := wholeText(toBig(n), v.letter, v.has("#"))
+		sign, digits := v.sign(digits)
+		if v.precision > len(digits) {
+			digits = strings.Repeat("0", v.precision-len(digits)) + digits
 		}
-		return v.pad(fmt.Sprintf("%"+v.sign()+string(letter), n))
+		return v.padNumber(sign, digits)
 	case 'f', 'F', 'e', 'E', 'g', 'G':
 		n, ok := number(x)
-		if !ok {
-			throwHint("convert it with | float", "%%%c of %s", v.letter, kindOf(x))
+		if s, isText := x.(string); isText || !ok {
+			throwHint("convert it with | float", "%%%c of %s", v.letter, kindOf(s))
 		}
 		p := v.precision
 		if p < 0 {
 			p = 6
 		}
-		return v.pad(fmt.Sprintf("%"+v.sign()+"."+strconv.Itoa(p)+string(v.letter), toFloat(n)))
+		return v.padNumber(v.sign(floatFormat(toFloat(n), v.letter, p, v.has("#"))))
 	}
 	throw("unknown format letter %q", string(v.letter))
 	return ""
 }
 
-func (v verb) sign() string {
-	s := ""
-	for _, f := range []string{"+", " ", "#"} {
-		if v.has(f) {
-			s += f
-		}
+func cutText(s string, n int) string {
+	if n >= 0 && utf8.RuneCountInString(s) > n {
+		return string([]rune(s)[:n])
 	}
 	return s
 }
 
-func (v verb) pad(s string) string {
-	if v.has("0") && !v.has("-") {
-		sign := ""
-		if s != "" && strings.IndexByte("+- ", s[0]) >= 0 {
-			sign, s = s[:1], s[1:]
+// character is what %c makes of a character or its number.
+func character(x any) string {
+	if s, ok := x.(string); ok {
+		if utf8.RuneCountInString(s) != 1 {
+			throw("%%c takes one character, not %q", s)
 		}
-		return sign + pad(s, v.width-len(sign), "0", true, false)
+		return s
 	}
-	return pad(s, v.width, " ", !v.has("-"), v.has("-"))
+	i := intArg(x, "the character's number")
+	if i < 0 || i > unicodeMax {
+		throw("there is no character %d", i)
+	}
+	return string(rune(i))
 }
 
-// braceFormat is Python's str.format, with fields by place or name, their attributes
-// and items, !r and !s, and format specifications.
-func braceFormat(m *machine, s string, args []any, named map[string]any) string {
-	var b strings.Builder
-	auto := 0
-	for i := 0; i < len(s); i++ {
-		switch {
-		case strings.HasPrefix(s[i:], "{{") || strings.HasPrefix(s[i:], "}}"):
-			b.WriteByte(s[i])
-			i++
-		case s[i] == '{':
-			end := strings.IndexByte(s[i:], '}')
-			if end < 0 {
-				throw("a field of the format %q is never closed", s)
-			}
-			field := s[i+1 : i+end]
-			field, spec, _ := strings.Cut(field, ":")
-			field, conv, _ := strings.Cut(field, "!")
-			cut := strings.IndexAny(field, ".[")
-			if cut < 0 {
-				cut = len(field)
-			}
-			id, rest := field[:cut], field[cut:]
-			if id == "" {
-				id = strconv.Itoa(auto)
-				auto++
-			}
-			x := formatField(m, id, rest, args, named)
-			if conv == "r" {
-				x = repr(x)
-			}
-			b.WriteString(formatSpec(x, spec))
-			i += end
-		default:
-			b.WriteByte(s[i])
-		}
-	}
-	return bounded(b.String())
-}
+const unicodeMax = 0x10ffff
 
-func formatField(m *machine, id, rest string, args []any, named map[string]any) any {
-	var x any
-	if n, err := strconv.Atoi(id); err == nil {
-		if n < 0 || n >= len(args) {
-			throw("the format needs %d arguments", n+1)
-		}
-		x = args[n]
-	} else {
-		v, ok := named[id]
-		if !ok {
-			throw("the format needs the argument %q", id)
-		}
-		x = v
-	}
-	for rest != "" {
-		end := strings.IndexAny(rest[1:], ".[")
-		part := rest
-		if end >= 0 {
-			part = rest[:end+1]
-		}
-		rest = rest[len(part):]
-		if part[0] == '.' {
-			x = m.attr(x, part[1:])
-			continue
-		}
-		key := strings.TrimSuffix(part[1:], "]")
-		if n, err := strconv.ParseInt(key, 10, 64); err == nil {
-			x = m.index(x, n)
-		} else {
-			x = m.index(x, key)
-		}
-	}
-	return x
-}
-
-// formatSpec is [[fill]align][sign][#][0][width][,][.precision][type].
-func formatSpec(x any, spec string) string {
-	if spec == "" {
-		return text(x)
-	}
-	runes := []rune(spec)
-	fill, align := " ", byte(0)
-	isAlign := func(r rune) bool { return strings.ContainsRune("<>^=", r) }
+// sign splits the sign off, which + and a blank among the flags make explicit.
+func (v verb) sign(s string) (sign, digits string) {
 	switch {
-	case len(runes) > 1 && isAlign(runes[1]):
-		fill, align = string(runes[0]), byte(runes[1])
-		runes = runes[2:]
-	case isAlign(runes[0]):
-		align = byte(runes[0])
-		runes = runes[1:]
+	case strings.HasPrefix(s, "-"):
+		return "-", s[1:]
+	case v.has("+"):
+		return "+", s
+	case v.has(" "):
+		return " ", s
 	}
-	s := string(runes)
-	v := verb{precision: -1}
-	i := 0
-	for ; i < len(s) && strings.IndexByte("+- #", s[i]) >= 0; i++ {
-		if s[i] != '-' {
-			v.flags += s[i : i+1]
-		}
-	}
-	if i < len(s) && s[i] == '0' {
-		fill, align = "0", '='
-		i++
-	}
-	width := 0
-	width, i = formatNumber(s, i, nil)
-	comma := i < len(s) && (s[i] == ',' || s[i] == '_')
-	sep := ""
-	if comma {
-		sep = s[i : i+1]
-		i++
-	}
-	if i < len(s) && s[i] == '.' {
-		v.precision, i = formatNumber(s, i+1, nil)
-	}
-	_, isNumber := x.(int64)
-	_, isFloat := x.(float64)
-	v.letter = 's'
-	switch {
-	case i < len(s):
-		v.letter = s[i]
-	case isNumber:
-		v.letter = 'd'
-	case isFloat && v.precision >= 0:
-		v.letter = 'g'
-	}
-	percentSign := ""
-	if v.letter == '%' {
-		n, ok := number(x)
-		if !ok {
-			throw("a percentage of %s", kindOf(x))
-		}
-		x, v.letter, percentSign = toFloat(n)*100, 'f', "%"
-	}
-	var out string
-	if v.letter == 'b' {
-		out = strconv.FormatInt(intArg(x, "the number"), 2)
-	} else {
-		out = v.format(x) + percentSign
-	}
-	if comma {
-		out = thousands(out, sep)
-	}
-	if align == 0 {
-		align = '<'
-		if isNumber || isFloat {
-			align = '>'
-		}
-	}
-	switch align {
-	case '=':
-		sign := ""
-		if out != "" && strings.IndexByte("+- ", out[0]) >= 0 {
-			sign, out = out[:1], out[1:]
-		}
-		return sign + pad(out, width-len(sign), fill, true, false)
-	case '^':
-		missing := max(0, width-utf8.RuneCountInString(out))
-		return strings.Repeat(fill, missing/2) + out + strings.Repeat(fill, missing-missing/2)
-	}
-	return pad(out, width, fill, align == '>', align == '<')
+	return "", s
 }
 
-// thousands puts sep between groups of three digits before the point.
-func thousands(s, sep string) string {
-	whole, frac, _ := strings.Cut(s, ".")
-	if frac != "" {
-		frac = "." + frac
+func (v verb) padText(s string) string { return pad(s, v.width, " ", !v.has("-"), v.has("-")) }
+
+func (v verb) padNumber(sign, digits string) string {
+	if !v.has("0") || v.has("-") {
+		return v.padText(sign + digits)
 	}
-	sign := ""
-	if strings.HasPrefix(whole, "-") {
-		sign, whole = "-", whole[1:]
+	if len(digits) > 1 && digits[0] == '0' && strings.IndexByte("xXo", digits[1]) >= 0 {
+		sign, digits = sign+digits[:2], digits[2:]
 	}
-	for i := len(whole) - 3; i > 0; i -= 3 {
-		whole = whole[:i] + sep + whole[i:]
+	return sign + pad(digits, v.width-len(sign), "0", true, false)
+}
+
+// floatFormat is C's %f, %e or %g with lower-case inf and nan.
+func floatFormat(f float64, letter byte, precision int, alternate bool) string {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		s := value.FloatText(f)
+		if letter < 'a' {
+			s = strings.ToUpper(s)
+		}
+		return s
 	}
-	return sign + whole + frac
+	switch letter {
+	case 'g', 'G':
+		return generalFormat(f, letter, precision, alternate)
+	case 'F':
+		letter = 'f'
+	}
+	s := strconv.FormatFloat(f, letter, precision, 64)
+	if alternate && precision == 0 {
+		s += "."
+	}
+	return s
+}
+
+// generalFormat has an exponent where it is under -4 or not under the precision.
+func generalFormat(f float64, letter byte, precision int, alternate bool) string {
+	precision = max(precision, 1)
+	scientific := strconv.FormatFloat(f, letter-2, precision-1, 64) // g-2 is e
+	at := strings.LastIndexAny(scientific, "eE")
+	exponent, _ := strconv.Atoi(scientific[at+1:])
+	digits, tail := scientific[:at], scientific[at:]
+	if exponent >= -4 && exponent < precision {
+		digits, tail = strconv.FormatFloat(f, 'f', precision-1-exponent, 64), ""
+	}
+	if !alternate && strings.Contains(digits, ".") {
+		digits = strings.TrimRight(strings.TrimRight(digits, "0"), ".")
+	}
+	return digits + tail
 }

@@ -24,6 +24,10 @@ func converted(s string) any {
 	if l.blanks(); !ok || l.i < len(s) {
 		return s
 	}
+	// Python takes blanks at the end of the last line for an indentation.
+	if line := s[strings.LastIndexByte(s, '\n')+1:]; len(line) < len(s) && line != "" && strings.Trim(line, " \t") == "" {
+		return s
+	}
 	return v
 }
 

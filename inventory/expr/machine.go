@@ -19,6 +19,10 @@ type machine struct {
 	// convert has the text that the program, its macros and its set blocks make read as
 	// a literal: the program is a template in a variable or an argument.
 	convert bool
+	// written counts the texts that the program gave; verbatim says that the last came from
+	// a filter whose text stays text.
+	written  int
+	verbatim bool
 
 	at     int // offset of what is being evaluated, for faults
 	frame  *frame
@@ -62,8 +66,11 @@ func (m *machine) value() (v any, err error) {
 	defer guard(&err, m.prog.text, m.pos, m.file, &m.at)
 	if m.prog.single == nil {
 		s := m.render()
-		if v := m.worth(s); v != s {
-			return v, nil
+		if m.written != 1 || !m.verbatim {
+			v = m.worth(s)
+			if _, isText := v.(string); !isText {
+				return v, nil
+			}
 		}
 		return s + m.lost(s), nil
 	}
@@ -73,7 +80,7 @@ func (m *machine) value() (v any, err error) {
 	if s, ok := v.(string); ok && !verbatim {
 		v = m.worth(s)
 	}
-	if s, ok := v.(string); ok && m.prog.tail {
+	if s, ok := v.(string); ok {
 		return s + m.lost(s), nil
 	}
 	return v, nil
@@ -137,6 +144,8 @@ func (m *machine) write(s string) {
 		throw("text of more than %d bytes", maxText)
 	}
 	m.out.WriteString(s)
+	m.written++
+	m.verbatim = false
 }
 
 // export turns an evaluated value into one of package value, and refuses what is undefined.
@@ -145,7 +154,10 @@ func (m *machine) export(x any) any {
 	case nil, bool, int64, value.Big, float64, string, value.Omit:
 		return x
 	case *undefined:
-		t.fail()
+		if !t.soft {
+			t.fail()
+		}
+		return ""
 	case tuple:
 		return m.export([]any(t))
 	case []any:
@@ -286,7 +298,7 @@ func (m *machine) eval(x expression) any {
 		}
 		if n.y == nil {
 			m.at = n.at
-			return &undefined{name: "the else of an inline if", m: m}
+			return &undefined{name: "the else of an inline if", keys: []string{}, soft: true}
 		}
 		return m.eval(n.y)
 	case *listing:

@@ -7,14 +7,13 @@ import (
 
 // operate applies an arithmetic operator.
 func (m *machine) operate(op string, x, y any) any {
-	if u, ok := x.(*undefined); ok {
-		u.fail()
-	}
-	if u, ok := y.(*undefined); ok {
-		u.fail()
-	}
 	if op == "~" {
 		return m.made(text(x) + text(y))
+	}
+	for _, v := range []any{x, y} {
+		if u, ok := v.(*undefined); ok {
+			u.fail()
+		}
 	}
 	if s, ok := x.(string); ok && op == "%" {
 		return percent(s, y)

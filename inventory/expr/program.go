@@ -12,7 +12,6 @@ type program struct {
 	text   string
 	body   []statement
 	single expression // the only content of the template, or a bare expression
-	tail   bool       // single was followed by one newline, as in a block scalar
 	blocks map[string]*blockNode
 }
 
@@ -76,20 +75,15 @@ func (e *Engine) template(text string, pos source.Pos, inFile bool) (p *program,
 	if inFile {
 		syn, start = header(text)
 	}
-	ps := &parser{tokens: lexTemplate(text, start, syn)}
+	// Jinja2 drops one newline at the end; Ansible puts it back behind text.
+	ps := &parser{tokens: lexTemplate(strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r"), start, syn)}
 	p = &program{text: text}
 	p.body, _ = ps.body(0)
 	p.blocks = map[string]*blockNode{}
 	collectBlocks(p.body, p.blocks)
-	if n := len(p.body); n == 1 || n == 2 {
+	if len(p.body) == 1 {
 		if out, ok := p.body[0].(*output); ok {
-			if n == 2 {
-				data, isText := p.body[1].(*textNode)
-				p.tail = isText && data.text == "\n"
-			}
-			if n == 1 || p.tail {
-				p.single = out.x
-			}
+			p.single = out.x
 		}
 	}
 	e.programs.keep(key, p)

@@ -4,57 +4,32 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dlclark/regexp2"
+	"farm/inventory/regex"
 )
 
 // regexTime bounds one match: a pattern can need exponential time.
 const regexTime = time.Second
 
-// regex compiles a pattern in the syntax of Python's re module, which regexp2 takes
-// except for the spelling of named groups and \Z.
-func regex(pattern string, ignoreCase, multiline bool) *regexp2.Regexp {
-	var opts regexp2.RegexOptions
+// compile compiles a pattern in the syntax of Python's re module.
+func (m *machine) compile(pattern string, ignoreCase, multiline bool) *regex.Regex {
+	var opts regex.Options
 	if ignoreCase {
-		opts |= regexp2.IgnoreCase
+		opts |= regex.IgnoreCase
 	}
 	if multiline {
-		opts |= regexp2.Multiline
+		opts |= regex.Multiline
 	}
-	var b strings.Builder
-	for i := 0; i < len(pattern); i++ {
-		rest := pattern[i:]
-		switch {
-		case strings.HasPrefix(rest, `\Z`):
-			b.WriteString(`\z`)
-			i++
-		case rest[0] == '\\' && len(rest) > 1:
-			b.WriteString(rest[:2])
-			i++
-		case strings.HasPrefix(rest, "(?P<"):
-			b.WriteString("(?<")
-			i += 3
-		case strings.HasPrefix(rest, "(?P="):
-			end := strings.IndexByte(rest, ')')
-			if end < 0 {
-				throw("the regular expression %q has an open group", pattern)
-			}
-			b.WriteString(`\k<` + rest[4:end] + ">")
-			i += end
-		default:
-			b.WriteByte(rest[0])
-		}
-	}
-	re, err := regexp2.Compile(b.String(), opts)
+	re, err := regex.Compile(pattern, opts)
 	if err != nil {
-		throw("the regular expression %q: %s", pattern, err)
+		throw("%s", err)
 	}
 	re.MatchTimeout = regexTime
 	return re
 }
 
 // matches finds all matches of re, at most limit; 0 = all.
-func (m *machine) matches(re *regexp2.Regexp, s string, limit int64) []*regexp2.Match {
-	var found []*regexp2.Match
+func (m *machine) matches(re *regex.Regex, s string, limit int64) []*regex.Match {
+	var found []*regex.Match
 	match, err := re.FindStringMatch(s)
 	for match != nil && err == nil {
 		m.run.step(1)
@@ -70,69 +45,25 @@ func (m *machine) matches(re *regexp2.Regexp, s string, limit int64) []*regexp2.
 	return found
 }
 
-// expand puts a match's groups into a replacement: \1, \g<1>, \g<name> and Python's escapes.
-func expand(with string, match *regexp2.Match) string {
-	var b strings.Builder
-	for i := 0; i < len(with); i++ {
-		if with[i] != '\\' || i+1 == len(with) {
-			b.WriteByte(with[i])
-			continue
-		}
-		i++
-		switch c := with[i]; {
-		case c >= '0' && c <= '9':
-			end := i + 1
-			if end < len(with) && with[end] >= '0' && with[end] <= '9' {
-				end++
-			}
-			b.WriteString(group(match, with[i:end]))
-			i = end - 1
-		case c == 'g' && i+1 < len(with) && with[i+1] == '<':
-			end := strings.IndexByte(with[i:], '>')
-			if end < 0 {
-				throw("a group of the replacement %q is never closed", with)
-			}
-			b.WriteString(group(match, with[i+2:i+end]))
-			i += end
-		case strings.IndexByte("abfnrtv\\", c) >= 0:
-			b.WriteString(unescape(with[i-1 : i+1]))
-		default:
-			b.WriteString(with[i-1 : i+1])
-		}
-	}
-	return b.String()
-}
-
-func group(match *regexp2.Match, id string) string {
-	g := match.GroupByName(id)
-	if g == nil {
-		throw("no group %q in the regular expression", id)
-	}
-	return g.String()
-}
-
-// groupValue is a group as Python gives it: nothing if it took no part.
-func groupValue(g *regexp2.Group) any {
-	if g == nil || len(g.Captures) == 0 {
-		return nil
-	}
-	return g.String()
-}
-
 func regexReplace(c *call) any {
 	s := c.text()
 	pattern, with := c.str(0, "pattern", ""), c.str(1, "replacement", "")
 	ignore, multi := c.bool(2, "ignorecase", false), c.bool(3, "multiline", false)
-	limit := c.int(4, "count", 0)
-	re := regex(pattern, ignore, multi)
+	re := c.m.compile(pattern, ignore, multi)
+	repl, err := re.Template(with)
+	if err != nil {
+		throw("%s", err)
+	}
 	runes := []rune(s)
 	var b strings.Builder
 	last := 0
-	for _, match := range c.m.matches(re, s, limit) {
+	for _, match := range c.m.matches(re, s, 0) {
 		b.WriteString(string(runes[last:match.Index]))
-		b.WriteString(expand(with, match))
+		b.WriteString(repl.Expand(match))
 		last = match.Index + match.Length
-		bounded(b.String())
+		if b.Len() > maxText {
+			bounded(b.String())
+		}
 	}
 	b.WriteString(string(runes[last:]))
 	return bounded(b.String())
@@ -141,11 +72,11 @@ func regexReplace(c *call) any {
 // regexSearch gives the match's text, nothing if there is none, or the groups asked for.
 func regexSearch(c *call) any {
 	s, pattern := c.text(), text(c.need(0, "regex"))
-	var wanted []any
-	if len(c.args) > 1 {
-		wanted = c.args[1:]
+	var wanted []string
+	for _, a := range c.args[min(1, len(c.args)):] {
+		wanted = append(wanted, groupID(text(a)))
 	}
-	re := regex(pattern, c.bool(-1, "ignorecase", false), c.bool(-1, "multiline", false))
+	re := c.m.compile(pattern, c.bool(-1, "ignorecase", false), c.bool(-1, "multiline", false))
 	found := c.m.matches(re, s, 1)
 	switch {
 	case len(found) == 0:
@@ -154,35 +85,51 @@ func regexSearch(c *call) any {
 		return found[0].String()
 	}
 	groups := []any{}
-	for _, w := range wanted {
-		id := strings.TrimPrefix(text(w), `\`)
-		if rest, ok := strings.CutPrefix(id, "g<"); ok {
-			id = strings.TrimSuffix(rest, ">")
+	for _, id := range wanted {
+		n, err := re.Number(id)
+		if err != nil {
+			throw("%s", err)
 		}
-		g := found[0].GroupByName(id)
-		if g == nil {
-			throw("no group %q in the regular expression", id)
+		var v any // nothing, if the group took no part
+		if g, ok := re.Group(found[0], n); ok {
+			v = g
 		}
-		groups = append(groups, groupValue(g))
+		groups = append(groups, v)
 	}
 	return groups
 }
 
+// groupID reads \1 or \g<name>.
+func groupID(s string) string {
+	if rest, ok := strings.CutPrefix(s, `\g<`); ok {
+		if end := strings.LastIndexByte(rest, '>'); end > 0 && !strings.ContainsAny(rest[:end], " \t\n") {
+			return rest[:end]
+		}
+	} else if rest, ok := strings.CutPrefix(s, `\`); ok {
+		if digits := rest[:len(rest)-len(strings.TrimLeft(rest, "0123456789"))]; digits != "" {
+			return strings.TrimLeft(digits[:len(digits)-1], "0") + digits[len(digits)-1:]
+		}
+	}
+	throwHint(`write \\1 or \\g<name>`, "regex_search has no group %q", s)
+	return ""
+}
+
 func regexFindall(c *call) any {
 	s, pattern := c.text(), text(c.need(0, "regex"))
-	re := regex(pattern, c.bool(2, "ignorecase", false), c.bool(1, "multiline", false))
+	re := c.m.compile(pattern, c.bool(2, "ignorecase", false), c.bool(1, "multiline", false))
 	out := []any{}
 	for _, match := range c.m.matches(re, s, 0) {
-		groups := match.Groups()
-		switch len(groups) {
-		case 1:
+		switch re.Groups() {
+		case 0:
 			out = append(out, match.String())
-		case 2:
-			out = append(out, groups[1].String())
+		case 1:
+			g, _ := re.Group(match, 1)
+			out = append(out, g)
 		default:
 			var t tuple
-			for _, g := range groups[1:] {
-				t = append(t, g.String())
+			for n := range re.Groups() {
+				g, _ := re.Group(match, n+1)
+				t = append(t, g)
 			}
 			out = append(out, t)
 		}
@@ -209,18 +156,24 @@ func regexEscape(c *call) any {
 func regexTest(defaultKind string) function {
 	return func(c *call) any {
 		s, pattern := c.text(), text(c.need(0, "pattern"))
-		re := regex(pattern, c.bool(1, "ignorecase", false), c.bool(2, "multiline", false))
+		ignore, multi := c.bool(1, "ignorecase", false), c.bool(2, "multiline", false)
 		kind := c.str(3, "match_type", defaultKind)
+		re := c.m.compile(pattern, ignore, multi)
+		if kind == "fullmatch" {
+			re = c.m.compile(whole(pattern), ignore, multi)
+		}
 		found := c.m.matches(re, s, 1)
-		if len(found) == 0 {
-			return false
-		}
-		switch kind {
-		case "match":
-			return found[0].Index == 0
-		case "fullmatch":
-			return found[0].Index == 0 && found[0].Length == len([]rune(s))
-		}
-		return true
+		// The first match begins as far to the left as any.
+		return len(found) > 0 && (kind != "match" && kind != "fullmatch" || found[0].Index == 0)
 	}
+}
+
+// whole is a pattern that matches what pattern matches, up to the end of the text. Flags at
+// the start, "(?i)", must stay there.
+func whole(pattern string) string {
+	flags := ""
+	if end := strings.IndexByte(pattern, ')'); strings.HasPrefix(pattern, "(?") && end > 0 && strings.Trim(pattern[2:end], "aimsux") == "" {
+		flags, pattern = pattern[:end+1], pattern[end+1:]
+	}
+	return flags + "(?:" + pattern + `)\Z`
 }

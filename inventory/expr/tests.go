@@ -117,6 +117,13 @@ func sameAs(a, b any) bool {
 }
 
 func subset(a, b []any) bool {
+	for _, list := range [][]any{a, b} {
+		for _, x := range list {
+			if _, ok := hashKey(x); !ok && !isTuple(x) {
+				throw("%s in a set", kindOf(x))
+			}
+		}
+	}
 	in := setOf(b)
 	for _, x := range a {
 		if !in.has(x) {
@@ -125,6 +132,8 @@ func subset(a, b []any) bool {
 	}
 	return true
 }
+
+func isTuple(x any) bool { _, ok := x.(tuple); return ok }
 
 func anyTrue(list []any, want bool) bool {
 	for _, x := range list {

@@ -24,6 +24,9 @@ type (
 		err  error    // a variable that exists but needs something undefined
 		in   *program // where it was met, and the offset there; nil = not known
 		at   int
+		// soft is the value of an inline if without an else: it prints as nothing, is
+		// false, empty and equal to itself, and fails in all other uses.
+		soft bool
 	}
 
 	// namespace is a mapping whose entries a template can set.
@@ -110,7 +113,10 @@ func truth(x any) bool {
 	case span:
 		return t != 0
 	case *undefined:
-		t.fail()
+		if !t.soft {
+			t.fail()
+		}
+		return false
 	}
 	return true
 }
@@ -119,8 +125,13 @@ func (m *machine) truth(x any) bool { return truth(x) }
 
 // text is Python's str(): what {{ x }} prints, except that nothing prints as "None".
 func text(x any) string {
-	if s, ok := x.(string); ok {
-		return s
+	switch t := x.(type) {
+	case string:
+		return t
+	case *undefined:
+		if t.soft {
+			return ""
+		}
 	}
 	var b strings.Builder
 	printValue(&b, x, 0)
@@ -194,7 +205,10 @@ func printValue(b *strings.Builder, x any, depth int) {
 	case span:
 		b.WriteString(t.String())
 	case *undefined:
-		t.fail()
+		if !t.soft {
+			t.fail()
+		}
+		b.WriteString("Undefined")
 	case builtin:
 		b.WriteString("<function " + t.name + ">")
 	case *macro:
@@ -319,7 +333,10 @@ func (m *machine) iterable(x any) ([]any, bool) {
 		}
 		return list, true
 	case *undefined:
-		t.fail()
+		if !t.soft {
+			t.fail()
+		}
+		return nil, true
 	}
 	return nil, false
 }

@@ -38,9 +38,6 @@ func toYAML(nice bool) function {
 		case w.leaf(x):
 			w.inline(x)
 			w.b.WriteByte('\n')
-			if !isCollection(x) && !w.quoted(x) {
-				w.b.WriteString("...\n")
-			}
 		default:
 			w.block(x, 0, false)
 		}
@@ -54,11 +51,6 @@ func isCollection(x any) bool {
 		return true
 	}
 	return false
-}
-
-func (w *yamlWriter) quoted(x any) bool {
-	s, ok := x.(string)
-	return ok && scalarText(s) != s
 }
 
 // leaf reports whether x is written in one line.

@@ -2,12 +2,13 @@ package value
 
 import (
 	"iter"
+	"math"
 
 	"farm/inventory/source"
 )
 
 // Dict is a mapping that keeps the order in which its keys came, as Python's does.
-// Keys are strings, int64s, Bigs, bools, float64s or nil. A nil *Dict is empty and readable.
+// Keys are strings, int64s, Bigs, bools, float64s or nil; 1, 1.0 and true are the same key. A nil *Dict is empty and readable.
 type Dict struct {
 	// Farms hold many small dicts, so up to smallDict keys are searched, not hashed.
 	entries []entry
@@ -63,16 +64,33 @@ func (d *Dict) find(key any) int {
 		return -1
 	}
 	for i := range d.entries {
-		if d.entries[i].key == key {
+		if same(d.entries[i].key) == key {
 			return i
 		}
 	}
 	return -1
 }
 
+// normal is key as it is looked up.
 func normal(key any) any {
 	if i, ok := key.(int); ok {
 		return int64(i)
+	}
+	return same(key)
+}
+
+// same is equal for keys that are the same to Python: 1, 1.0 and true.
+func same(key any) any {
+	switch t := key.(type) {
+	case bool:
+		if t {
+			return int64(1)
+		}
+		return int64(0)
+	case float64:
+		if t == math.Trunc(t) && math.Abs(t) < 1<<62 {
+			return int64(t)
+		}
 	}
 	return key
 }
@@ -97,11 +115,16 @@ func (d *Dict) Get(key any) (any, bool) {
 func (d *Dict) Has(key any) bool { return d.find(normal(key)) >= 0 }
 
 // Set adds or replaces; a replaced key keeps its place.
-func (d *Dict) Set(key, v any) { d.set(normal(key), v) }
+func (d *Dict) Set(key, v any) {
+	if i, ok := key.(int); ok {
+		key = int64(i)
+	}
+	d.set(key, v)
+}
 
 // set returns the place of key.
 func (d *Dict) set(key, v any) int {
-	i := d.find(key)
+	i := d.find(same(key))
 	if i >= 0 {
 		d.entries[i].val = v
 		return i
@@ -110,7 +133,7 @@ func (d *Dict) set(key, v any) int {
 	d.entries = append(d.entries, entry{key: key, val: v})
 	switch {
 	case d.index != nil:
-		d.index[key] = i
+		d.index[same(key)] = i
 	case len(d.entries) > smallDict:
 		d.reindex()
 	}
@@ -122,7 +145,7 @@ func (d *Dict) reindex() {
 	if len(d.entries) > smallDict {
 		d.index = make(map[any]int, len(d.entries))
 		for i := range d.entries {
-			d.index[d.entries[i].key] = i
+			d.index[same(d.entries[i].key)] = i
 		}
 	}
 }

@@ -140,7 +140,7 @@ func (c *converter) dict(n *yaml.Node) *Dict {
 			continue
 		}
 		own.Set(k, v)
-		own.entries[own.find(k)].at = c.place(kn, vn)
+		own.entries[own.find(normal(k))].at = c.place(kn, vn)
 	}
 	if merged == nil {
 		return own
