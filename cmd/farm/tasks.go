@@ -21,6 +21,7 @@ type phaseTasks struct {
 	*session
 	local engine.Conn // nil where the inventory does not let files run here
 
+	slots  task.Slots                 // of tasks with throttle, among all VMs
 	mu     sync.Mutex                 // guards states
 	states map[string]*task.HostState // by VM id; each is used by its VM's goroutine
 }
@@ -111,7 +112,7 @@ func (t *phaseTasks) reconnect(ctx context.Context, r *engine.Run) (engine.Conn,
 func (t *phaseTasks) runner(r *engine.Run) *task.Runner {
 	o := t.taskOptions(t.inv)
 	o.Tags, o.SkipTags, o.Check, o.Diff = t.flags.tags, t.flags.skipTags, t.flags.check, t.flags.diff
-	o.Local, o.Conn, o.Mask = t.local, t.delegate, t.mask
+	o.Local, o.Conn, o.Mask, o.Slots = t.local, t.delegate, t.mask, &t.slots
 	if r != nil {
 		o.Emit = r.Emit
 		o.Notified = func(_ *task.HostState, name string) bool {
