@@ -216,6 +216,7 @@ func uniqueFilter(c *call) any {
 }
 
 func unionFilter(c *call) any {
+	c.joinable()
 	s, out := &seen{}, []any{}
 	for _, list := range [][]any{c.items(), c.m.items(c.need(0, "b"))} {
 		for _, x := range list {
@@ -225,6 +226,15 @@ func unionFilter(c *call) any {
 		}
 	}
 	return out
+}
+
+// joinable refuses a list and something else, as Python does, which joins the two with +.
+func (c *call) joinable() {
+	_, a := c.in.([]any)
+	_, b := c.need(0, "b").([]any)
+	if a != b {
+		throwHint("convert it with | list", "%q of %s and %s", c.name, kindOf(c.in), kindOf(c.args[0]))
+	}
 }
 
 // setFilter keeps the distinct items that are, or are not, in the other list.
@@ -241,6 +251,7 @@ func setFilter(in bool) function {
 }
 
 func symmetricDifference(c *call) any {
+	c.joinable()
 	a, b := c.items(), c.m.items(c.need(0, "b"))
 	inA, inB, s, out := setOf(a), setOf(b), &seen{}, []any{}
 	for _, x := range append(slices.Clone(a), b...) {

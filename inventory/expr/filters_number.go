@@ -47,9 +47,8 @@ func intFilter(c *call) any {
 			if i, err := value.ParseWhole(low, int(base)); err == nil {
 				return i
 			}
-			return def
 		}
-		if i, err := value.ParseWhole(s, 10); err == nil {
+		if i, err := value.ParseWhole(s, 10); err == nil && base == 10 {
 			return i
 		}
 		if f, err := strconv.ParseFloat(s, 64); err == nil && !math.IsNaN(f) {
@@ -108,8 +107,8 @@ func absFilter(c *call) any {
 func roundFilter(c *call) any {
 	places, method := c.int(0, "precision", 0), c.str(1, "method", "common")
 	f := toFloat(c.number())
-	if i := c.in; !isFloat(i) && i != true && i != false && method == "common" && places >= 0 {
-		return i
+	if i := c.in; !isFloat(i) && i != true && i != false && method == "common" {
+		return roundWhole(i, places)
 	}
 	if method == "common" {
 		if places >= 0 && places < 300 {
@@ -122,12 +121,35 @@ func roundFilter(c *call) any {
 	p := math.Pow(10, float64(places))
 	switch method {
 	case "ceil":
-		return math.Ceil(f*p) / p
+		return noSign(math.Ceil(f*p)) / p
 	case "floor":
-		return math.Floor(f*p) / p
+		return noSign(math.Floor(f*p)) / p
 	}
 	throw(`round takes "common", "ceil" or "floor", not %q`, method)
 	return nil
+}
+
+// noSign makes 0 of -0: Python's floor and ceil give whole numbers.
+func noSign(f float64) float64 {
+	if f == 0 {
+		return 0
+	}
+	return f
+}
+
+// roundWhole rounds a whole number to tens, hundreds, ..., halves to the even one.
+func roundWhole(x any, places int64) any {
+	if places >= 0 {
+		return x
+	}
+	unit := new(big.Int).Exp(big.NewInt(10), big.NewInt(min(-places, value.MaxDigits)), nil)
+	i := toBig(x)
+	floor, rest := new(big.Int).DivMod(i, unit, new(big.Int))
+	switch c := rest.Lsh(rest, 1).Cmp(unit); {
+	case c > 0, c == 0 && floor.Bit(0) == 1:
+		floor.Add(floor, big.NewInt(1))
+	}
+	return wholeResult(floor.Mul(floor, unit))
 }
 
 func sumFilter(c *call) any {

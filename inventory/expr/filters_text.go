@@ -185,31 +185,60 @@ func truncateFilter(c *call) any {
 	return cut + end
 }
 
+// wordWrap breaks lines before the words that do not fit. Blanks at the breaks and at the end of
+// a line are dropped; those at the start of a line of the input stay.
 func wordWrap(c *call) any {
-	width := int(c.int(0, "width", 79))
-	var lines []string
-	for para := range strings.SplitSeq(c.text(), "\n") {
-		line := ""
-		for _, w := range strings.Fields(para) {
-			for utf8.RuneCountInString(w) > width && width > 0 {
-				if line != "" {
-					lines, line = append(lines, line), ""
-				}
-				r := []rune(w)
-				lines, w = append(lines, string(r[:width])), string(r[width:])
-			}
-			switch {
-			case line == "":
-				line = w
-			case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(w) <= width:
-				line += " " + w
-			default:
-				lines, line = append(lines, line), w
-			}
-		}
-		lines = append(lines, line)
+	width, long, with := int(c.int(0, "width", 79)), c.bool(1, "break_long_words", true), c.str(2, "wrapstring", "\n")
+	c.bool(3, "break_on_hyphens", true)
+	if width <= 0 {
+		throw("a width of %d", width)
 	}
-	return strings.Join(lines, "\n")
+	var lines []string
+	for _, l := range c.m.items(splitLines(c.text(), false)) {
+		lines = append(lines, wrapLine(l.(string), width, long)...)
+	}
+	return bounded(strings.Join(lines, with))
+}
+
+// wrapLine gives at least one line.
+func wrapLine(s string, width int, long bool) []string {
+	var lines []string
+	line := ""
+	flush := func() {
+		if line = strings.TrimRight(line, " \t"); line != "" {
+			lines = append(lines, line)
+		}
+		line = ""
+	}
+	for s != "" {
+		blanks := s[:len(s)-len(strings.TrimLeft(s, " \t"))]
+		s = s[len(blanks):]
+		word := s
+		if i := strings.IndexAny(s, " \t"); i >= 0 {
+			word = s[:i]
+		}
+		s = s[len(word):]
+		if line != "" || len(lines) == 0 {
+			line += blanks
+		}
+		used, size := utf8.RuneCountInString(line), utf8.RuneCountInString(word)
+		if used+size > width && strings.TrimSpace(line) != "" && (size <= width || !long) {
+			flush()
+			used = 0
+		}
+		for long && used+size > width {
+			r := []rune(word)
+			n := max(1, width-used)
+			line, word = line+string(r[:n]), string(r[n:])
+			flush()
+			used, size = 0, size-n
+		}
+		line += word
+	}
+	if flush(); lines == nil {
+		return []string{""}
+	}
+	return lines
 }
 
 // quoteURL escapes as Python's urllib.parse.quote with "/" kept.

@@ -25,6 +25,9 @@ type fields struct {
 }
 
 func (f *fields) text(s string, depth int) string {
+	if s == "" {
+		return ""
+	}
 	if depth > 1 {
 		throw("a format nested more than 2 deep")
 	}

@@ -21,6 +21,11 @@ func converted(s string) any {
 	}
 	l := &literal{s: s}
 	v, ok := l.value()
+	if ok && l.skip(',') { // a tuple without brackets
+		var more []any
+		more, _, ok = l.items(0)
+		v = append([]any{v}, more...)
+	}
 	if l.blanks(); !ok || l.i < len(s) {
 		return s
 	}
@@ -64,6 +69,12 @@ func (l *literal) skip(c byte) bool {
 		return true
 	}
 	return false
+}
+
+// ends passes over the closing bracket if it comes next; 0 stands for the end of the text.
+func (l *literal) ends(closing byte) bool {
+	l.blanks()
+	return closing == 0 && l.i == len(l.s) || l.skip(closing)
 }
 
 func (l *literal) value() (any, bool) {
@@ -112,7 +123,7 @@ func (l *literal) value() (any, bool) {
 // items reads up to the closing bracket; comma says whether one stood before that.
 func (l *literal) items(closing byte) (list []any, comma, ok bool) {
 	list = []any{}
-	for !l.skip(closing) {
+	for !l.ends(closing) {
 		if len(list) > 0 && !comma {
 			return nil, false, false
 		}

@@ -431,7 +431,9 @@ func (p *parser) test(x expression, at int) expression {
 	switch {
 	case p.isOp("("):
 		test.args = p.arguments()
-	case t.kind == tName && (t.text == "else" || t.text == "or" || t.text == "and" || t.text == "if" || t.text == "not" || t.text == "in"):
+	case t.kind == tName && (t.text == "else" || t.text == "or" || t.text == "and"):
+	case t.kind == tName && (t.text == "if" || t.text == "not" || t.text == "in"):
+		throwAt(t.off, strconv.Quote(t.text)+" after a test is its argument to Jinja2", "put the test in brackets")
 	case t.kind == tName && t.text == "is":
 		throwAt(t.off, `two tests in a row`, `join them with "and"`)
 	case t.kind == tName || t.kind == tString || t.kind == tInt || t.kind == tFloat || p.isOp("[") || p.isOp("{"):

@@ -14,9 +14,9 @@ func tests() map[string]function {
 	t := map[string]function{
 		"defined":   func(c *call) any { return !isUndefined(c.in) },
 		"undefined": func(c *call) any { return isUndefined(c.in) },
-		"none":      func(c *call) any { return c.defined() == nil },
-		"true":      func(c *call) any { return c.defined() == true },
-		"false":     func(c *call) any { return c.defined() == false },
+		"none":      func(c *call) any { return c.in == nil },
+		"true":      func(c *call) any { return c.in == true },
+		"false":     func(c *call) any { return c.in == false },
 		"truthy":    truthy(true), "falsy": truthy(false),
 		"even":        func(c *call) any { return equal(c.modulo(int64(2)), int64(0)) },
 		"odd":         func(c *call) any { return equal(c.modulo(int64(2)), int64(1)) },
@@ -54,8 +54,9 @@ func tests() map[string]function {
 	return t
 }
 
+// kindTests look at the kind of a value only; what is undefined has none of the kinds.
 func kindTests(t map[string]function) {
-	is := func(ok func(x any) bool) function { return func(c *call) any { return ok(c.defined()) } }
+	is := func(ok func(x any) bool) function { return func(c *call) any { return ok(c.in) } }
 	t["string"] = is(func(x any) bool { _, ok := x.(string); return ok })
 	t["boolean"] = is(func(x any) bool { _, ok := x.(bool); return ok })
 	t["integer"] = is(func(x any) bool {
@@ -66,7 +67,13 @@ func kindTests(t map[string]function) {
 		return false
 	})
 	t["float"] = is(func(x any) bool { _, ok := x.(float64); return ok })
-	t["number"] = is(func(x any) bool { _, ok := number(x); return ok })
+	t["number"] = is(func(x any) bool {
+		if isUndefined(x) {
+			return false
+		}
+		_, ok := number(x)
+		return ok
+	})
 	t["mapping"] = is(isMapping)
 	t["sequence"] = is(func(x any) bool {
 		switch x.(type) {

@@ -84,10 +84,26 @@ func (w *yamlWriter) leaf(x any) bool {
 
 func (w *yamlWriter) pairs(d *value.Dict) []any {
 	list := pairs(d)
-	if w.sort {
+	if w.sort && sortable(d) {
 		w.m.sortBy(list, int64(0), true, false)
 	}
 	return list
+}
+
+// sortable reports whether the keys have an order: all text, or all numbers.
+func sortable(d *value.Dict) bool {
+	texts, others := 0, 0
+	for k := range d.All() {
+		switch k.(type) {
+		case string:
+			texts++
+		case nil:
+			return d.Len() == 1
+		default:
+			others++
+		}
+	}
+	return texts == 0 || others == 0
 }
 
 func (w *yamlWriter) inline(x any) {
