@@ -127,7 +127,7 @@ func (p *Parser) CheckKeyword(path, name string, v any, pos source.Pos) error {
 func (r *Runner) ValidateTasks(path string, tasks []*Task, e *expr.Engine) error {
 	v := &validator{r: r, e: e, seen: map[string]bool{}}
 	v.tasks(tasks, &scope{keys: value.NewDict(), file: path})
-	return source.Join(v.errs...)
+	return v.done()
 }
 
 // emit tells of an event on the host.

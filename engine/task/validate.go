@@ -1,7 +1,11 @@
 package task
 
 import (
+	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
+	"time"
 
 	"farm/inventory/expr"
 	"farm/inventory/source"
@@ -11,19 +15,38 @@ import (
 // conditionKeys hold bare expressions.
 var conditionKeys = map[string]bool{"when": true, "until": true, "changed_when": true, "failed_when": true}
 
+// boolKeys are true or false, or a template that gives it.
+var boolKeys = []string{
+	"become", "ignore_errors", "ignore_unreachable", "no_log", "check_mode", "diff", "run_once", "any_errors_fatal", "delegate_facts",
+}
+
+// countKeys are numbers from 0.
+var countKeys = []string{"retries", "async", "poll", "throttle", "delay", "timeout"}
+
 // Validate checks the task file at path and what it includes by constant names, without
-// running anything: syntax, keywords, modules, arguments, expressions. It tells all faults at once.
+// running anything: syntax, keywords, modules, arguments, expressions, files, roles. It tells
+// all faults at once.
 func (r *Runner) Validate(path string, e *expr.Engine) error {
 	v := &validator{r: r, e: e, seen: map[string]bool{}}
 	v.file(path, &scope{keys: value.NewDict(), file: path})
-	return source.Join(v.errs...)
+	return v.done()
 }
 
 type validator struct {
-	r    *Runner
-	e    *expr.Engine
-	seen map[string]bool
-	errs []error
+	r       *Runner
+	e       *expr.Engine
+	seen    map[string]bool // files and roles
+	chain   []string        // files under way, each brought in by the one before
+	errs    []error
+	missing []error // files that tasks name; some task may write them here
+	writes  bool    // a task may write files of the controller
+}
+
+func (v *validator) done() error {
+	if !v.writes {
+		v.errs = append(v.errs, v.missing...)
+	}
+	return source.Join(v.errs...)
 }
 
 func (v *validator) file(path string, s *scope) {
@@ -31,6 +54,8 @@ func (v *validator) file(path string, s *scope) {
 		return
 	}
 	v.seen[path] = true
+	v.chain = append(v.chain, path)
+	defer func() { v.chain = v.chain[:len(v.chain)-1] }()
 	// Not r.file: a file with faults is read as far as it goes, and not kept.
 	f, err := v.r.parser.ReadFile(path)
 	v.errs = append(v.errs, err)
@@ -45,6 +70,7 @@ func (v *validator) tasks(tasks []*Task, s *scope) {
 		v.keys(t)
 		v.templates(t.Args, t.Module == "assert")
 		v.templates(t.Free, false)
+		v.arguments(t, in)
 		for _, list := range [][]*Task{t.Block, t.Rescue, t.Always} {
 			v.tasks(list, in)
 		}
@@ -52,17 +78,46 @@ func (v *validator) tasks(tasks []*Task, s *scope) {
 	}
 }
 
-// included follows includes with constant names.
+// constant is the name that an argument, or the free text, gives to what t brings in.
+func constant(t *Task, keys ...string) string {
+	for _, key := range keys {
+		if raw, ok := t.Args.Get(key); ok {
+			name, _ := raw.(string)
+			return name
+		}
+	}
+	name, _ := t.Free.(string)
+	return name
+}
+
+// included follows what t brings in by a constant name.
 func (v *validator) included(t *Task, s *scope) {
-	if t.Module != "include_tasks" && t.Module != "import_tasks" {
-		return
+	switch t.Module {
+	case "include_tasks", "import_tasks":
+		v.includedTasks(t, s)
+	case "include_role", "import_role":
+		if name := constant(t, "name", "role"); name != "" {
+			v.role(t, s, name)
+		}
+	case "include_vars":
+		name := constant(t, "file")
+		if name == "" || t.Args.Has("dir") {
+			return
+		}
+		path, err := Folders(s.dirs(v.r.o.Project)).Find("vars", name)
+		if err != nil {
+			v.absent(t, s, err)
+		} else if _, err := ReadVars(path); err != nil {
+			v.errs = append(v.errs, err)
+		}
+	default:
+		v.named(t, s)
 	}
-	raw := t.Free
-	if raw == nil {
-		raw, _ = t.Args.Get("file")
-	}
-	name, ok := raw.(string)
-	if !ok {
+}
+
+func (v *validator) includedTasks(t *Task, s *scope) {
+	name := constant(t, "file")
+	if name == "" {
 		return
 	}
 	path, err := Folders(s.dirs(v.r.o.Project)).Find("tasks", name)
@@ -70,17 +125,219 @@ func (v *validator) included(t *Task, s *scope) {
 		v.errs = append(v.errs, &source.Error{Pos: t.ModulePos, What: t.Module, Err: err})
 		return
 	}
+	if i := slices.Index(v.chain, path); i >= 0 && (t.Module == "import_tasks" || always(s)) {
+		names := []string{filepath.Base(path)}
+		for _, via := range v.chain[i+1:] {
+			names = append(names, filepath.Base(via))
+		}
+		v.errs = append(v.errs, &source.Error{Pos: t.ModulePos, Hint: "include_tasks with a `when` can repeat a file",
+			What: t.Module + ": the file brings in itself, without an end: " + strings.Join(append(names, filepath.Base(path)), " -> ")})
+		return
+	}
 	v.file(path, &scope{parent: s, keys: value.NewDict(), file: path, role: s.role})
+}
+
+// always reports whether nothing around a task may keep it from running.
+func always(s *scope) bool {
+	for ; s != nil; s = s.parent {
+		for _, key := range s.keys.Keys() {
+			if key == "when" || key == "loop" || key == "tags" || strings.HasPrefix(key, "with_") {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// role checks a role from a folder, once.
+func (v *validator) role(t *Task, s *scope, name string) {
+	p := &play{Runner: v.r}
+	dir := p.roleDir(s, name)
+	last := name[strings.LastIndex(name, ".")+1:]
+	if _, made := v.r.o.Roles[last]; dir == "" && made {
+		return
+	}
+	if dir == "" {
+		v.errs = append(v.errs, &source.Error{Pos: t.ModulePos, Hint: source.DidYouMean(last, v.roles(p, s)),
+			What: t.Module + ": there is no role " + quoted(name) + " (searched " + strings.Join(p.roleFolders(s), ", ") + ")"})
+		return
+	}
+	from := constant(&Task{Args: t.Args}, "tasks_from")
+	if from == "" {
+		from = "main"
+	}
+	key := dir + "\x00" + from
+	if v.seen[key] {
+		return
+	}
+	v.seen[key] = true
+	ro, err := p.loadRole(name, dir, "main", "main")
+	if err != nil {
+		v.errs = append(v.errs, err)
+		return
+	}
+	in := &scope{parent: s, keys: value.NewDict(), file: filepath.Join(dir, "tasks", "main.yml"), role: ro}
+	for _, dep := range ro.deps {
+		at := &Task{Module: "meta/main", ModulePos: source.Pos{File: filepath.Join(dir, "meta", "main.yml")}, Args: value.NewDict()}
+		v.role(at, in, dep.name)
+	}
+	for _, part := range []struct{ kind, name string }{{"tasks", from}, {"handlers", "main"}} {
+		path, ok := rolePath(dir, part.kind, part.name)
+		if ok {
+			v.file(path, &scope{parent: in, keys: value.NewDict(), file: path, role: ro})
+		} else if part.name != "main" {
+			v.errs = append(v.errs, source.Errorf(t.ModulePos, "%s: role %q has no %s/%s.yml", t.Module, name, part.kind, part.name))
+		}
+	}
+}
+
+// roles lists the roles that could be meant.
+func (v *validator) roles(p *play, s *scope) []string {
+	var names []string
+	for _, dir := range p.roleFolders(s) {
+		found, _ := filepath.Glob(filepath.Join(dir, "*"))
+		for _, f := range found {
+			names = append(names, filepath.Base(f))
+		}
+	}
+	for name := range v.r.o.Roles {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func quoted(s string) string { return `"` + s + `"` }
+
+// named finds out whether the file of the controller that an argument names is there.
+func (v *validator) named(t *Task, s *scope) {
+	if t.Module == "fetch" || t.Module == "synchronize" || t.Keys.Has("delegate_to") {
+		v.writes = true
+	}
+	a, ok := fileArgs[t.Module]
+	_, known := v.r.parser.modules[t.Module]
+	c := &closure{r: v.r}
+	if !ok || !known || t.Module == "synchronize" || c.remote(t) || !v.wellNamed(t) {
+		return
+	}
+	name := constant(t, a.arg)
+	if t.Module == "script" {
+		name, _, _ = strings.Cut(strings.TrimSpace(name), " ")
+	}
+	if name == "" || strings.Contains(name, "://") || strings.ContainsAny(name, "'\"") {
+		return
+	}
+	if _, err := Folders(s.dirs(v.r.o.Project)).Find(a.kind, name); err != nil {
+		v.absent(t, s, err)
+	}
+}
+
+// wellNamed reports whether a module takes all arguments of a task, so that none of them
+// stands for another.
+func (v *validator) wellNamed(t *Task) bool {
+	names := argNames(v.r.parser.modules[t.Module].New())
+	return !slices.ContainsFunc(t.Args.Keys(), func(k string) bool { return !slices.Contains(names, k) })
+}
+
+// absent tells of a missing file, unless something around the task deals with its failure
+// or may keep it from running.
+func (v *validator) absent(t *Task, s *scope, err error) {
+	if !always(s) {
+		return
+	}
+	for c := s; c != nil; c = c.parent {
+		if c.keys.Has("ignore_errors") || c.keys.Has("failed_when") || c.keys.Has("delegate_to") {
+			return
+		}
+	}
+	v.missing = append(v.missing, &source.Error{Pos: t.ModulePos, What: t.Module, Err: err})
+}
+
+// arguments checks the arguments that are constant beside others that are not; where all are
+// constant reading the file did.
+func (v *validator) arguments(t *Task, s *scope) {
+	def, ok := v.r.parser.modules[t.Module]
+	if !ok || !hasTemplate(t.Args) && !hasTemplate(t.Free) || len(t.ArgsFrom) > 0 {
+		return
+	}
+	for c := s; c != nil; c = c.parent {
+		if c.keys.Has("module_defaults") {
+			return
+		}
+	}
+	m := def.New()
+	known := value.NewDict()
+	known.SetPos(t.Args.Pos())
+	for k, x := range t.Args.All() {
+		if !hasTemplate(x) {
+			known.Set(k, x)
+			known.CopyPos(k, t.Args)
+		}
+	}
+	for _, f := range value.Fields(reflect.TypeOf(m).Elem()) {
+		if f.Required && t.Free == nil {
+			for _, name := range append([]string{f.Name}, f.Aliases...) {
+				if t.Args.Has(name) && !known.Has(name) {
+					known.Set(name, someValue(f.Type))
+				}
+			}
+		} else if f.Required && !known.Has(f.Name) {
+			known.Set(f.Name, someValue(f.Type))
+		}
+	}
+	if !takesAny(m) {
+		for _, k := range known.Keys() {
+			if !slices.Contains(argNames(m), k) {
+				known.Delete(k) // told already
+			}
+		}
+	}
+	v.errs = append(v.errs, prefix(t.Module, value.Decode(known, m))...)
+}
+
+// someValue stands for one that is not known yet.
+func someValue(t reflect.Type) any {
+	if t == reflect.TypeFor[time.Duration]() {
+		return int64(1)
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return true
+	case reflect.Int, reflect.Int64, reflect.Float64:
+		return int64(1)
+	case reflect.Map, reflect.Struct, reflect.Pointer:
+		return value.NewDict()
+	case reflect.Slice:
+		return []any{}
+	}
+	return "x"
 }
 
 func (v *validator) keys(t *Task) {
 	for k, x := range t.Keys.All() {
-		if conditionKeys[k.(string)] {
-			v.conditions(x, t.Keys.KeyPos(k))
-		} else if k != "args" {
+		name := k.(string)
+		text, isText := x.(string)
+		switch {
+		case conditionKeys[name]:
+			v.conditions(x, t.Keys.ValPos(k))
+		case isText && slices.Contains(boolKeys, name):
+			if _, err := value.ParseBool(text); err != nil {
+				v.fail(t.Keys.ValPos(k), "true, false, or a template", "%s is %q", name, text)
+			}
+		case slices.Contains(countKeys, name):
+			if n, err := value.ParseInt(x); err == nil && n < 0 {
+				v.fail(t.Keys.ValPos(k), "a number from 0", "%s is %d", name, n)
+			}
+		case name != "args":
 			v.templates(x, false)
 		}
 	}
+}
+
+func (v *validator) fail(pos source.Pos, hint, format string, args ...any) {
+	bad := source.Errorf(pos, format, args...)
+	bad.Hint = hint
+	v.errs = append(v.errs, bad)
 }
 
 // conditions checks bare expressions.
@@ -113,7 +370,7 @@ func (v *validator) templates(x any, assert bool) {
 	case *value.Dict:
 		for k, one := range t.All() {
 			if assert && k == "that" {
-				v.conditions(one, t.KeyPos(k))
+				v.conditions(one, t.ValPos(k))
 				continue
 			}
 			v.templates(one, false)

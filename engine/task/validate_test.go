@@ -1,0 +1,87 @@
+package task_test
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"farm/engine"
+	"farm/engine/task"
+	"farm/inventory/expr"
+)
+
+// copyFile takes what copy takes, as far as validation looks at it.
+type copyFile struct {
+	Src   string `yaml:"src"`
+	Dest  string `yaml:"dest,required"`
+	Force bool   `yaml:"force"`
+}
+
+func (m *copyFile) Run(context.Context, *engine.Task) (engine.Result, error) {
+	return engine.Result{}, nil
+}
+
+// validate returns the complaints about main.yaml, a line each, without the folder.
+func validate(t *testing.T, files map[string]string) string {
+	t.Helper()
+	b := newBench(t, files)
+	b.o.Modules = append(b.o.Modules, engine.ModuleDef{Name: "copy", New: func() engine.Module { return &copyFile{} }},
+		engine.ModuleDef{Name: "fetch", New: func() engine.Module { return &anything{} }})
+	err := task.New(b.o).Validate(filepath.Join(b.dir, "main.yaml"), expr.New(expr.Options{}))
+	if err == nil {
+		return ""
+	}
+	return strings.ReplaceAll(err.Error(), b.dir+"/", "")
+}
+
+func TestValidateFindsFaults(t *testing.T) {
+	for name, c := range map[string]struct {
+		main string
+		want string // of the one complaint; "" = none
+	}{
+		"imports itself":          {"- import_tasks: main.yaml\n", "main.yaml:1:3: import_tasks: the file brings in itself, without an end: main.yaml -> main.yaml"},
+		"imports itself over":     {"- import_tasks: back.yaml\n", "back.yaml:1:3: import_tasks: the file brings in itself, without an end: main.yaml -> back.yaml -> main.yaml"},
+		"includes itself always":  {"- include_tasks: main.yaml\n", "main.yaml:1:3: include_tasks: the file brings in itself"},
+		"includes itself maybe":   {"- include_tasks: main.yaml\n  when: n is defined\n", ""},
+		"twice":                   {"- import_tasks: fine.yaml\n- import_tasks: fine.yaml\n", ""},
+		"no role":                 {"- say: x\n- include_role: {name: nosuch}\n", `main.yaml:2:3: include_role: there is no role "nosuch" (searched`},
+		"nearly a role":           {"- import_role: {name: gnix}\n", `(did you mean "ginx"?)`},
+		"bad role":                {"- include_role: {name: bad}\n", `roles/bad/handlers/main.yml:2:3: "sya" is neither`},
+		"role needs none":         {"- include_role: {name: needs}\n", `there is no role "absent"`},
+		"no such part":            {"- include_role: {name: ginx, tasks_from: setup}\n", `main.yaml:1:3: include_role: role "ginx" has no tasks/setup.yml`},
+		"a role of any name":      {"- include_role: {name: '{{ x }}'}\n", ""},
+		"become":                  {"- say: x\n  become: perhaps\n", `main.yaml:2:11: become is "perhaps" (true, false, or a template)`},
+		"become by template":      {"- say: x\n  become: '{{ x }}'\n", ""},
+		"become as text":          {"- say: x\n  become: 'yes'\n", ""},
+		"negative retries":        {"- say: x\n  until: a\n  retries: -1\n", "main.yaml:3:12: retries is -1 (a number from 0)"},
+		"timeout":                 {"- say: x\n  timeout: abc\n", "main.yaml:2:3: timeout is text, not a number"},
+		"text in a list":          {"- say: x\n- just text\n", "main.yaml:2:3: a task file: item 2 is text, not a task"},
+		"text in a block":         {"- block:\n  - say: x\n  - text\n", "main.yaml:3:5: block: item 2 is text, not a task"},
+		"duplicate key":           {"- say: x\n  say: y\n", "main.yaml:2:3: duplicate key"},
+		"missing beside template": {"- copy: {src: '{{ a }}'}\n", `main.yaml:1:9: copy: "dest" is missing`},
+		"type beside template":    {"- copy: {dest: '{{ a }}', force: perhaps}\n", "main.yaml:1:34: copy: force is text, not true or false"},
+		"all templates":           {"- copy: {dest: '{{ a }}', force: '{{ b }}'}\n", ""},
+		"defaults may fill":       {"- copy: {src: '{{ a }}'}\n  module_defaults: {copy: {dest: /x}}\n", ""},
+		"no file":                 {"- copy: {src: nosuch, dest: /x}\n", `main.yaml:1:3: copy: find "nosuch"`},
+		"a file":                  {"- copy: {src: here, dest: /x}\n", ""},
+		"no file if":              {"- copy: {src: nosuch, dest: /x}\n  when: a\n", ""},
+		"no file yet":             {"- fetch: {src: /x, dest: nosuch}\n- copy: {src: nosuch, dest: /x}\n", ""},
+		"no file, forgiven":       {"- copy: {src: nosuch, dest: /x}\n  ignore_errors: true\n", ""},
+		"no variables":            {"- include_vars: nosuch.yaml\n", `main.yaml:1:3: include_vars: find "nosuch.yaml"`},
+		"bad variables":           {"- include_vars: list.yaml\n", "list.yaml:1:1: variables are a mapping"},
+		"unknown lookup":          {"- say: \"{{ lookup('nosuch') }}\"\n", `unknown lookup "nosuch"`},
+		"unknown test":            {"- say: x\n  when: x is nosuch\n", `main.yaml:2:14: unknown test "nosuch"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := validate(t, map[string]string{
+				"main.yaml": c.main, "back.yaml": "- import_tasks: main.yaml\n", "fine.yaml": "- say: x\n", "here": "", "vars/list.yaml": "- 1\n",
+				"roles/ginx/tasks/main.yml": "- say: x\n", "roles/bad/handlers/main.yml": "- say: x\n- sya: x\n",
+				"roles/needs/meta/main.yml": "dependencies: [absent]\n",
+			})
+			if c.want == "" && got != "" || c.want != "" && (!strings.Contains(got, c.want) || strings.Contains(got, "\n")) {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
