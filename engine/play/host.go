@@ -20,7 +20,9 @@ import (
 type host struct {
 	name  string
 	state *task.HostState
-	err   error // why it takes no part any more
+	err   error                   // why it takes no part any more
+	see   func(magic *value.Dict) // has its tasks see these variables of the play
+	gone  int                     // hosts that had failed when it did so last
 	began time.Time
 
 	login Login         // guarded by run.mu
@@ -63,12 +65,15 @@ func (r *run) member(name string) *host {
 // prepare has a host see the play: its variables, how it is logged into, its handlers.
 func (b *batch) prepare(h *host) error {
 	p, s := b.play, h.state
-	vars := b.run.world.vars(h.name).With(b.magic(), p.Vars)
-	files, err := b.varsFiles(p, vars.With(s.Snapshot()...).With(b.run.o.Task.Extra).Eval)
+	vars := b.run.world.vars(h.name)
+	magic := b.magic()
+	files, err := b.varsFiles(p, vars.With(magic, p.Vars).With(s.Snapshot()...).With(b.run.o.Task.Extra).Eval)
 	if err != nil {
 		return engine.Blame(engine.UserFault, err)
 	}
-	s.Vars = vars.With(files)
+	h.see = func(magic *value.Dict) { s.Vars = vars.With(magic, p.Vars, files) }
+	h.see(magic)
+	h.gone = len(b.gone)
 	if err := b.run.connect(h, p.Keys); err != nil {
 		return err
 	}
@@ -159,7 +164,7 @@ func (b *batch) magic() *value.Dict {
 	return value.NewDict(
 		"playbook_dir", filepath.Dir(b.play.File), "ansible_play_name", b.title,
 		"ansible_play_hosts_all", texts(b.all), "ansible_play_batch", texts(b.names),
-		"ansible_play_hosts", texts(b.names), "play_hosts", texts(b.names),
+		"ansible_play_hosts", texts(b.live()), "play_hosts", texts(b.live()),
 		"ansible_forks", int64(b.run.o.Forks), "ansible_limit", b.run.o.Limit,
 		"role_names", b.play.roleNames(), "ansible_play_role_names", b.play.roleNames(),
 	)

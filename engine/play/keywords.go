@@ -1,7 +1,6 @@
 package play
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -155,21 +154,14 @@ func (r *reader) prompts(v any, pos source.Pos) {
 	}
 }
 
-// roles makes import_role tasks of a play's roles. One that is named again with the same
-// parameters runs once.
+// roles makes import_role tasks of a play's roles.
 func (r *reader) roles(path string, v any, pos source.Pos) []*task.Task {
 	items, ok := v.([]any)
 	if !ok && v != nil {
 		r.fail(pos, "", "roles is %s, not a list", value.Kind(v))
 	}
 	var tasks []any
-	seen := map[string]bool{}
 	for _, item := range items {
-		text, err := json.Marshal(item)
-		if err == nil && seen[string(text)] {
-			continue
-		}
-		seen[string(text)] = true
 		if t := r.role(item, pos); t != nil {
 			tasks = append(tasks, t)
 		}
@@ -193,7 +185,7 @@ func (r *reader) role(item any, pos source.Pos) *value.Dict {
 	for k, v := range d.All() {
 		switch name := value.Text(k); {
 		case name == "role" || name == "name":
-			set("import_role", value.NewDict("name", v), k)
+			set("import_role", value.NewDict("name", v, "allow_duplicates", false), k)
 		case name == "vars":
 			more, _ := v.(*value.Dict)
 			vars = value.Merge(vars, more)

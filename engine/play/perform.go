@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"farm/engine"
@@ -21,9 +22,10 @@ type batch struct {
 
 	mu      sync.Mutex // guards what follows
 	failed  int
-	abort   bool // too many have failed: the rest stops at its next task
-	stop    bool // and no play follows
-	end     bool // meta: end_batch
+	gone    map[string]bool // hosts of the play that failed, in any batch
+	abort   bool            // too many have failed: the rest stops at its next task
+	stop    bool            // and no play follows
+	end     bool            // meta: end_batch
 	endPlay bool
 }
 
@@ -34,12 +36,13 @@ var errStopped = fmt.Errorf("other hosts failed: %w", task.ErrEndHost)
 func (b *batch) perform(ctx context.Context) {
 	b.steps = newStepper(len(b.names), b.run.o.Forks, b.play.Free)
 	members := make([]*host, len(b.names))
+	var once task.Once
 	for i, name := range b.names {
 		h := b.run.member(name)
 		if h.state.Emit == nil {
 			b.run.order = append(b.run.order, h)
 		}
-		h.state.Emit, h.state.Gate = b.emit(h), b.gate(i)
+		h.state.Emit, h.state.Gate, h.state.Once = b.emit(h), b.gate(i, h), &once
 		h.err = b.prepare(h)
 		members[i] = h
 	}
@@ -68,9 +71,10 @@ func (b *batch) emit(h *host) engine.Emit {
 }
 
 // gate has the host with that index wait for its turn.
-func (b *batch) gate(i int) task.Gate {
+func (b *batch) gate(i int, h *host) task.Gate {
 	return func(_ context.Context, t *task.Task, path []int) (func(), error) {
-		leave, err := b.steps.wait(b.run.soft, i, path)
+		single := t.Keys.Has("run_once") || b.play.Keys.Has("run_once") // then the first host goes first
+		leave, err := b.steps.wait(b.run.soft, i, path, single)
 		if err != nil {
 			return nil, engine.Blame(engine.Cancelled, fmt.Errorf("%s: task %q is not started: %w", t.Pos, t.Title(), err))
 		}
@@ -79,6 +83,10 @@ func (b *batch) gate(i int) task.Gate {
 		if b.abort || b.end {
 			leave()
 			return nil, errStopped
+		}
+		if len(b.gone) != h.gone {
+			h.gone = len(b.gone)
+			h.see(b.magic())
 		}
 		return leave, nil
 	}
@@ -125,14 +133,23 @@ func (b *batch) settle(h *host) {
 	case engine.FaultOf(err) == engine.Cancelled:
 	default:
 		b.failed++
+		b.gone[h.name] = true
 		if b.fatal(h) || b.play.MaxFail >= 0 && float64(b.failed)*100 > b.play.MaxFail*float64(len(b.names)) {
 			b.abort, b.stop = true, true
 		}
 	}
 }
 
-// fatal reports whether the play ends when one host fails.
+// live are the hosts of the play that have not failed.
+func (b *batch) live() []string {
+	return slices.DeleteFunc(slices.Clone(b.all), func(name string) bool { return b.gone[name] })
+}
+
+// fatal reports whether the play ends when this host fails.
 func (b *batch) fatal(h *host) bool {
+	if errors.Is(h.err, task.ErrFatal) {
+		return true
+	}
 	raw, ok := b.play.Keys.Get("any_errors_fatal")
 	if !ok {
 		return false

@@ -168,7 +168,6 @@ func (r *run) find(p *Play) ([]string, error) {
 
 // play runs one play; goOn is false where the plays behind it are not to run.
 func (r *run) play(ctx context.Context, p *Play, names []string) (goOn bool, err error) {
-	all := names
 	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		h := r.hosts[name]
 		return h != nil && h.err != nil
@@ -188,8 +187,9 @@ func (r *run) play(ctx context.Context, p *Play, names []string) (goOn bool, err
 	began := time.Now()
 	r.o.Emit(engine.Event{Kind: engine.PhaseStarted, Phase: title, File: p.Pos.String(), Text: counted(len(names), len(cut))})
 	goOn = true
+	gone := map[string]bool{}
 	for _, some := range cut {
-		b := &batch{run: r, play: p, title: title, all: all, names: some}
+		b := &batch{run: r, play: p, title: title, all: names, names: some, gone: gone}
 		b.perform(ctx)
 		if b.stop || b.failed == len(some) || r.soft.Err() != nil {
 			goOn = false

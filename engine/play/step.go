@@ -21,7 +21,9 @@ type stepper struct {
 // step is a place in the order of tasks.
 type step struct {
 	path    []int
-	hosts   int      // that are at it, waiting or running
+	hosts   int  // that are at it, waiting or running
+	single  bool // one at a time
+	running int
 	waiting []waiter // sorted by host
 }
 
@@ -40,13 +42,14 @@ func newStepper(hosts, forks int, free bool) *stepper {
 	return s
 }
 
-// wait has host wait for its turn at path. leave gives its slot back. The error is
-// why ctx ended.
-func (s *stepper) wait(ctx context.Context, host int, path []int) (leave func(), err error) {
+// wait has host wait for its turn at path; with single set only one host is there at a time.
+// leave gives its slot back. The error is why ctx ended.
+func (s *stepper) wait(ctx context.Context, host int, path []int, single bool) (leave func(), err error) {
 	w := waiter{host, make(chan struct{})}
 	s.mu.Lock()
 	to := s.step(path)
 	to.hosts++
+	to.single = single
 	i, _ := slices.BinarySearchFunc(to.waiting, host, func(w waiter, host int) int { return w.host - host })
 	to.waiting = slices.Insert(to.waiting, i, w)
 	s.depart(host)
@@ -55,13 +58,14 @@ func (s *stepper) wait(ctx context.Context, host int, path []int) (leave func(),
 	s.mu.Unlock()
 	select {
 	case <-w.turn:
-		return s.leave, nil
+		return func() { s.leave(to) }, nil
 	case <-ctx.Done():
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		select {
 		case <-w.turn: // at the same moment
 			s.slots++
+			to.running--
 		default:
 			to.waiting = slices.DeleteFunc(to.waiting, func(o waiter) bool { return o.host == host })
 		}
@@ -70,10 +74,11 @@ func (s *stepper) wait(ctx context.Context, host int, path []int) (leave func(),
 	}
 }
 
-func (s *stepper) leave() {
+func (s *stepper) leave(st *step) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.slots++
+	st.running--
 	s.grant()
 }
 
@@ -108,10 +113,11 @@ func (s *stepper) depart(host int) {
 // grant starts who may start.
 func (s *stepper) grant() {
 	for _, st := range s.steps {
-		for s.slots > 0 && len(st.waiting) > 0 {
+		for s.slots > 0 && len(st.waiting) > 0 && (!st.single || st.running == 0) {
 			close(st.waiting[0].turn)
 			st.waiting = st.waiting[1:]
 			s.slots--
+			st.running++
 		}
 		if !s.free {
 			return // the others wait for those at the earliest place

@@ -2,6 +2,7 @@ package play
 
 import (
 	"slices"
+	"strings"
 	"sync"
 
 	"farm/engine"
@@ -138,6 +139,7 @@ func (w *world) members(host string) (groups *value.Dict, mine []any) {
 		}
 		groups.Set(name, list)
 	}
+	slices.SortFunc(mine, func(a, b any) int { return strings.Compare(a.(string), b.(string)) })
 	return groups, mine
 }
 

@@ -144,10 +144,10 @@ func (r *Recap) Event(e engine.Event, _ *engine.State) error {
 		}
 		return nil
 	}
-	if e.Item != "" {
-		return nil // the whole loop is told of too
+	if e.Item != "" || e.Module == "meta" {
+		return nil // the whole loop is told of too; meta is no task of the host's
 	}
-	h.count(e.Status)
+	h.count(e)
 	if r.keep {
 		h.Tasks = append(h.Tasks, PlayedTask{
 			Play: e.Phase, Name: e.Task, Module: e.Module, File: e.File, Status: e.Status,
@@ -157,8 +157,8 @@ func (r *Recap) Event(e engine.Event, _ *engine.State) error {
 	return nil
 }
 
-func (t *Tally) count(s engine.Status) {
-	switch s {
+func (t *Tally) count(e engine.Event) {
+	switch e.Status {
 	case engine.Changed:
 		t.OK++
 		t.Changed++
@@ -173,6 +173,11 @@ func (t *Tally) count(s engine.Status) {
 	case engine.Ignored:
 		t.OK++
 		t.Ignored++
+		if d, ok := e.Result.(*value.Dict); ok {
+			if changed, _ := d.Get("changed"); changed == true {
+				t.Changed++
+			}
+		}
 	}
 }
 
