@@ -148,6 +148,9 @@ func bigs(op string, a, b *big.Int) any {
 	}
 	if op == "/" {
 		f, _ := new(big.Rat).SetFrac(a, b).Float64()
+		if a.Sign() == 0 && b.Sign() < 0 {
+			return math.Copysign(0, -1)
+		}
 		if math.IsInf(f, 0) {
 			throw("the quotient is too large for a float")
 		}

@@ -93,6 +93,25 @@ func (c *call) text() string {
 	return text(c.in)
 }
 
+// needText is the input, which must be text already.
+func (c *call) needText() string {
+	s, ok := c.defined().(string)
+	if !ok {
+		throwHint("convert it with | string", "%q of %s", c.name, kindOf(c.in))
+	}
+	return s
+}
+
+// textArg is an argument that must be text.
+func (c *call) textArg(i int, name string) string {
+	s, ok := c.need(i, name).(string)
+	if !ok {
+		v, _ := c.get(i, name)
+		throwHint("convert it with | string", "%q takes text, not %s", c.name, kindOf(v))
+	}
+	return s
+}
+
 // items is the input as a list.
 func (c *call) items() []any { return c.m.items(c.in) }
 

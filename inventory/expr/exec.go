@@ -54,7 +54,7 @@ func (m *machine) statement(s statement) signal {
 	case *callNode:
 		m.execCall(n)
 	case *filterNode:
-		m.print(m.refilter(n.filter, m.worth(m.capture(n.body))))
+		m.print(m.refilter(n.filter, m.captured(n.body)))
 	case *includeNode:
 		m.include(n)
 	case *importNode:
@@ -106,6 +106,25 @@ func (m *machine) capture(body []statement) string {
 	})
 }
 
+// captured is what the text of body is worth.
+func (m *machine) captured(body []statement) any {
+	return m.counted(func() string { return m.capture(body) })
+}
+
+// counted is what the text that f makes is worth: the text itself if all of it came from a
+// filter whose text stays text.
+func (m *machine) counted(f func() string) any {
+	written, verbatim := m.written, m.verbatim
+	m.written, m.verbatim = 0, false
+	s := f()
+	keep := m.written == 1 && m.verbatim
+	m.written, m.verbatim = written, verbatim
+	if keep {
+		return s
+	}
+	return m.worth(s)
+}
+
 func (m *machine) captureDo(f func()) string {
 	saved := m.out
 	m.out = &strings.Builder{}
@@ -131,7 +150,7 @@ func (m *machine) execSet(n *setNode) {
 	if n.x != nil {
 		v = m.eval(n.x)
 	} else {
-		v = m.worth(m.capture(n.body))
+		v = m.captured(n.body)
 		if n.filter != nil {
 			v = m.refilter(n.filter, v)
 		}
@@ -203,8 +222,10 @@ func (m *machine) callMacro(t *macro, list []any, named map[string]any) any {
 			throwHint(source.DidYouMean(k, n.params), "the macro %q has no parameter %q", n.name, k)
 		}
 	}
-	in.exec(n.body)
-	return in.worth(in.out.String())
+	return in.counted(func() string {
+		in.exec(n.body)
+		return in.out.String()
+	})
 }
 
 func contains(list []string, s string) bool {

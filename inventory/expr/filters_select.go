@@ -34,6 +34,9 @@ func selecting(keep, byAttr bool) function {
 			test = func(x any) bool { return truth(c.m.call(f, id, x, args[1:], c.named, c.order)) }
 		}
 		out := []any{}
+		if !truth(c.in) { // none and false are as good as an empty list
+			return out
+		}
 		for _, x := range c.items() {
 			v := x
 			if byAttr {
@@ -50,6 +53,9 @@ func selecting(keep, byAttr bool) function {
 // mapFilter applies a filter to each item, or takes an attribute of each.
 func mapFilter(c *call) any {
 	c.open = true
+	if !truth(c.in) {
+		return []any{}
+	}
 	list := c.items()
 	out := make([]any, 0, len(list))
 	if attr, ok := c.named["attribute"]; ok && len(c.args) == 0 {
@@ -175,6 +181,9 @@ func combineFilter(c *call) any {
 func combine(low, high *value.Dict, recursive bool, how string, depth int) *value.Dict {
 	if depth > 500 {
 		throw("mappings nested more than 500 deep")
+	}
+	if low.Len() == 0 || equal(low, high) {
+		return high
 	}
 	out := low.Copy()
 	for k, v := range high.All() {

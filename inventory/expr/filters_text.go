@@ -109,7 +109,7 @@ func indentFilter(c *call) any {
 		by = strings.Repeat(" ", int(max(0, min(intArg(w, "width"), 1<<16))))
 	}
 	first, blank := c.bool(1, "first", false), c.bool(2, "blank", false)
-	lines := strings.Split(c.text(), "\n")
+	lines := strings.Split(c.needText(), "\n")
 	for i, l := range lines {
 		if (i > 0 || first) && (l != "" || blank || i == 0) {
 			lines[i] = by + l
@@ -153,8 +153,9 @@ func commentFilter(c *call) any {
 	for range c.int(-1, "prefix_count", 1) {
 		lines = append(lines, prefix)
 	}
-	for l := range strings.SplitSeq(c.text(), "\n") {
-		if l == "" {
+	body := strings.Split(c.text(), "\n")
+	for i, l := range body {
+		if l == "" && i < len(body)-1 {
 			lines = append(lines, bare)
 		} else {
 			lines = append(lines, decoration+l)
@@ -172,7 +173,7 @@ func commentFilter(c *call) any {
 func truncateFilter(c *call) any {
 	length, hard := int(c.int(0, "length", 255)), c.bool(1, "killwords", false)
 	end, leeway := c.str(2, "end", "..."), int(c.int(3, "leeway", 5))
-	s := []rune(c.text())
+	s := []rune(c.needText())
 	if len(s) <= length+leeway || length < len(end) {
 		return string(s)
 	}
@@ -218,20 +219,23 @@ func wrapLine(s string, width int, long bool) []string {
 			word = s[:i]
 		}
 		s = s[len(word):]
-		if line != "" || len(lines) == 0 {
+		switch {
+		case line != "" && utf8.RuneCountInString(line)+len(blanks) > width:
+			flush()
+		case line != "" || len(lines) == 0:
 			line += blanks
 		}
 		used, size := utf8.RuneCountInString(line), utf8.RuneCountInString(word)
-		if used+size > width && strings.TrimSpace(line) != "" && (size <= width || !long) {
+		if used+size > width && line != "" && (size <= width || !long) {
 			flush()
 			used = 0
 		}
 		for long && used+size > width {
 			r := []rune(word)
-			n := max(1, width-used)
-			line, word = line+string(r[:n]), string(r[n:])
-			flush()
-			used, size = 0, size-n
+			n := max(0, width-used)
+			// Blanks that fill the line stay, as in Python's textwrap.
+			lines, word = append(lines, line+string(r[:n])), string(r[n:])
+			line, used, size = "", 0, size-n
 		}
 		line += word
 	}

@@ -126,7 +126,7 @@ func sameAs(a, b any) bool {
 func subset(a, b []any) bool {
 	for _, list := range [][]any{a, b} {
 		for _, x := range list {
-			if _, ok := hashKey(x); !ok && !isTuple(x) {
+			if !hashable(x) {
 				throw("%s in a set", kindOf(x))
 			}
 		}
@@ -140,7 +140,20 @@ func subset(a, b []any) bool {
 	return true
 }
 
-func isTuple(x any) bool { _, ok := x.(tuple); return ok }
+// hashable says whether Python takes x into a set.
+func hashable(x any) bool {
+	switch t := x.(type) {
+	case []any, *value.Dict:
+		return false
+	case tuple:
+		for _, y := range t {
+			if !hashable(y) {
+				return false
+			}
+		}
+	}
+	return true
+}
 
 func anyTrue(list []any, want bool) bool {
 	for _, x := range list {

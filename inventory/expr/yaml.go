@@ -137,6 +137,9 @@ func (w *yamlWriter) inline(x any) {
 		w.b.WriteString(scalarText(t))
 	default:
 		s := text(x)
+		if isFloat(x) && !strings.Contains(s, ".") {
+			s = strings.Replace(s, "e", ".0e", 1)
+		}
 		switch s {
 		case "inf", "-inf", "nan":
 			s = strings.Replace("."+s, ".-", "-.", 1)
