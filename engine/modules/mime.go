@@ -32,8 +32,9 @@ type answer struct {
 
 // magic is what file is made of, shared by the tasks of one user on one connection.
 type magic struct {
-	files string // the program, its database and what may take that one's place, one a line; "" = not known
-	seen  string // what stat told of them before the program that runs was started
+	listed bool   // files were asked for, of a file that is there
+	files  string // the program, its database and what may take that one's place, one a line; "" = not known
+	seen   string // what stat told of them before the program that runs was started
 }
 
 // magicScript lists in $magic what file reads, if that is asked for, and makes it "$@".
@@ -79,12 +80,13 @@ func keepFile(ctx context.Context, t *engine.Task, name string) *keptFile {
 		key += " as " + b.User + " by " + b.Method
 	}
 	m, ok := t.State[key].(*magic)
-	if !ok {
-		m = &magic{}
-		t.State[key] = m
+	switch {
+	case !ok: // one task alone gains nothing
+		t.State[key] = &magic{}
+		return nil
+	case !m.listed:
 		return &keptFile{magic: m}
-	}
-	if m.files == "" {
+	case m.files == "":
 		return nil
 	}
 	k := &keptFile{magic: m}
@@ -140,6 +142,7 @@ func (k *keptFile) tell(ctx context.Context, t *engine.Task, r reply, seen strin
 	if k == nil {
 		return nil
 	}
+	k.magic.listed = true
 	if files := r.get("magic"); files != "" {
 		k.magic.files, k.magic.seen = files, lasting(seen)
 	}

@@ -164,6 +164,18 @@ func TestKeptFileAnswersAsANewOne(t *testing.T) {
 	}
 }
 
+// A file that is missing tells nothing of file's database.
+func TestFileIsKeptAfterMissingFiles(t *testing.T) {
+	tool(t, "file")
+	b := newBench(t)
+	c := &keepers{Conn: b.task.Conn.(*local.Conn)}
+	b.task.Conn = c
+	for range 3 {
+		b.mime(b.dir + "/missing")
+	}
+	b.keepsFile(c)
+}
+
 func TestKeptFileSeesWhatAFileIsNow(t *testing.T) {
 	b, c := newKeeping(t)
 	for i, content := range []string{"", "text\n", "\x7fELF\x02\x01\x01\x00" + strings.Repeat("\x00", 60), "#!/bin/sh\n", "häß\n"} {
