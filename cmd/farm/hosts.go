@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"farm/engine"
@@ -34,6 +36,9 @@ type hypervisor struct {
 	caps   engine.Capabilities
 	dir    string // farm's folder on it
 	err    error  // why it cannot be used
+
+	// awaits is what its opening waits for, a string; nil before and after.
+	awaits atomic.Value
 }
 
 // openHosts opens hypervisors side by side. One that cannot be opened has err set; a
@@ -50,6 +55,7 @@ func (a *app) openHosts(ctx context.Context, list []inventory.Hypervisor) []*hyp
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, openBudget)
 			defer cancel()
+			defer opened[i].awaits.Store("")
 			if err := a.open(ctx, opened[i]); err != nil {
 				opened[i].close()
 				opened[i].err = err
@@ -63,24 +69,43 @@ func (a *app) openHosts(ctx context.Context, list []inventory.Hypervisor) []*hyp
 		case <-done:
 			return opened
 		case <-time.After(openNotice):
-			fmt.Fprintln(a.err, "still opening hypervisors: at the first contact libvirt asks every emulator what it can do")
+			if text := stillOpening(opened); text != "" {
+				fmt.Fprintln(a.err, "still opening "+text)
+			}
 		}
 	}
 }
 
+// stillOpening says which hypervisors are not open yet, and what each waits for.
+func stillOpening(hosts []*hypervisor) string {
+	var all []string
+	for _, h := range hosts {
+		if what, _ := h.awaits.Load().(string); what != "" {
+			all = append(all, fmt.Sprintf("%q: %s", h.Name, what))
+		}
+	}
+	return strings.Join(all, "; ")
+}
+
 func (a *app) open(ctx context.Context, h *hypervisor) (err error) {
+	if h.Connection != "local" {
+		h.awaits.Store("logging in to " + h.Address + " by SSH")
+	}
 	if h.conn, err = a.connect(ctx, h.Hypervisor); err != nil {
 		return err
 	}
+	h.awaits.Store("libvirt at " + h.URI)
 	host, err := libvirt.Open(ctx, libvirt.Config{Name: h.Name, Conn: h.conn, URI: h.URI, Accel: a.getenv("FARM_ACCEL"), Log: a.log.Named(h.Name)})
 	if err != nil {
 		return err // never a nil *libvirt.Host in an interface
 	}
 	h.host = host
+	h.awaits.Store("what it can run: at the first contact libvirt asks every emulator, and KVM is tried out")
 	if h.caps, err = h.host.Capabilities(ctx); err != nil {
 		return err
 	}
 	h.dir = path.Join(h.caps.Home, ".local/share/farm")
+	h.awaits.Store("its folder of images, " + h.dir)
 	h.layers, err = images.Open(ctx, h.conn, h.dir)
 	return err
 }

@@ -34,3 +34,16 @@ func TestOpenHostsSetsAsideWhatCannotBeReached(t *testing.T) {
 	}
 	closeAll(hosts)
 }
+
+func TestStillOpeningNamesWhatIsAwaited(t *testing.T) {
+	hosts := []*hypervisor{{Hypervisor: inventory.Hypervisor{Name: "a"}}, {Hypervisor: inventory.Hypervisor{Name: "b"}}, {Hypervisor: inventory.Hypervisor{Name: "c"}}}
+	hosts[0].awaits.Store("logging in")
+	hosts[1].awaits.Store("") // open
+	if got := stillOpening(hosts); got != `"a": logging in` {
+		t.Errorf("got %q", got)
+	}
+	hosts[2].awaits.Store("libvirt")
+	if got := stillOpening(hosts); got != `"a": logging in; "c": libvirt` {
+		t.Errorf("got %q", got)
+	}
+}

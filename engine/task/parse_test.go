@@ -39,7 +39,7 @@ func TestParseTellsAllFaultsAtTheirPlaces(t *testing.T) {
 		`f.yaml:12:3: "regster" is no keyword of a block`,
 		`f.yaml:13:12: "rescue" stands only beside "block" (put the tasks under "block")`,
 		`f.yaml:14:3: include_tasks: the name of the file is missing`,
-		`f.yaml:15:4: meta: unknown action "flush"`,
+		`f.yaml:15:4: meta: unknown action "flush" (did you mean "flush_handlers"?)`,
 	}
 	if got := err.Error(); got != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))

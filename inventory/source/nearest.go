@@ -1,22 +1,41 @@
 package source
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
-// Nearest returns the candidate that word was most likely meant to be, or "" where
-// none is close (more than a third of the letters differ).
+// Nearest returns the candidate that word was most likely meant to be, or "" where none
+// is close. Case does not count.
 func Nearest(word string, candidates []string) string {
-	best, least := "", len(word)/3+2
+	low := strings.ToLower(word)
+	best, least := "", mistypes(len(word))+1
 	for _, c := range candidates {
-		d := distance(word, c)
-		if d >= len(word) {
+		to := strings.ToLower(c)
+		d := distance(low, to)
+		if d >= len(word) || len(word) < 3 && prefix(low, to) == 0 {
 			continue // nothing in common
 		}
 		// Beginnings are rarely mistyped: "vcpu" is vcpus, not cpu.
-		if d < least || d == least && best != "" && prefix(word, c) > prefix(word, best) {
+		if d < least || d == least && best != "" && prefix(low, to) > prefix(low, strings.ToLower(best)) {
 			best, least = c, d
 		}
 	}
 	return best
+}
+
+// mistypes is how many letters of a word of n may be wrong for another to be meant: any
+// two short words are near each other.
+func mistypes(n int) int {
+	switch {
+	case n < 5:
+		return 1
+	case n < 8:
+		return 2
+	case n < 15:
+		return 3
+	}
+	return 4
 }
 
 // prefix is how many bytes a and b begin with in common.
@@ -28,13 +47,21 @@ func prefix(a, b string) int {
 	return n
 }
 
-// DidYouMean is the hint for an unknown word: the nearest candidate as a question,
-// or "" where none is close.
+// DidYouMean is the hint for an unknown word: the nearest candidate as a question, or the
+// shortest that begins with it; "" where there is none.
 func DidYouMean(word string, candidates []string) string {
-	if c := Nearest(word, candidates); c != "" {
-		return fmt.Sprintf("did you mean %q?", c)
+	best := Nearest(word, candidates)
+	if best == "" && len(word) > 2 {
+		for _, c := range candidates {
+			if strings.HasPrefix(strings.ToLower(c), strings.ToLower(word)) && (best == "" || len(c) < len(best)) {
+				best = c
+			}
+		}
 	}
-	return ""
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("did you mean %q?", best)
 }
 
 // distance is the number of insertions, deletions, substitutions and swaps of
