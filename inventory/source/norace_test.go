@@ -2,5 +2,5 @@
 
 package source
 
-// slower is how many times longer the race detector lets things take.
+// slower is how many times longer the race detector lets a processor take.
 const slower = 1

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"sort"
 	"strconv"
 
 	"gopkg.in/yaml.v3"
@@ -152,24 +151,4 @@ var syntaxHint = map[string]string{
 	"did not find expected '-' indicator":              "check the indentation",
 	"found character that cannot start any token":      "quote the text",
 	"did not find expected alphabetic or numeric char": "quote the text",
-}
-
-// firstBadLine is the first line (from 1) after which the text has the complaint.
-func firstBadLine(text []byte, what string) int {
-	var ends []int
-	for i, c := range text {
-		if c == '\n' {
-			ends = append(ends, i+1)
-		}
-	}
-	ends = append(ends, len(text))
-	return 1 + sort.Search(len(ends)-1, func(i int) bool {
-		dec := yaml.NewDecoder(bytes.NewReader(text[:ends[i]]))
-		for {
-			if _, err := decode(dec); err != nil {
-				m := yamlLine.FindStringSubmatch(err.Error())
-				return m != nil && m[2] == what
-			}
-		}
-	})
 }
