@@ -53,6 +53,9 @@ type Input struct {
 	Name   string `json:"name"`           // "file provision_phases/vde/main.yaml", "var project_id"
 	Digest string `json:"digest"`         // SHA-256 of the content, in hex
 	Text   string `json:"text,omitempty"` // the value itself where it is short and no secret
+	// Unknown is why the content cannot be known before the tasks run; "" = it is known. What
+	// depends on such an input is not kept.
+	Unknown string `json:"-"`
 }
 
 // FreezeSpec says what becomes a layer.

@@ -54,6 +54,7 @@ type Run struct {
 // CachedState says what a cached state of a VM is called and what it depends on.
 type CachedState struct {
 	Key    string // "" = it cannot be cached
+	Why    string // why not, for people; "" = it was not asked for
 	Name   string // "clean", "vde.0.init"
 	Parent string // key
 	Inputs []Input
@@ -71,7 +72,7 @@ type Guest interface {
 type Tasks interface {
 	// PhaseFile finds the one file of a phase for a VM; "" if there is none, with the places searched.
 	PhaseFile(vm inventory.VM, phase string) (file string, searched []string, err error)
-	// Inputs is what the outcome of a phase file depends on: it and every file it reads.
+	// Inputs is what the outcome of a phase file depends on: it and every file it reads. Some may be Unknown.
 	Inputs(vm inventory.VM, file string) ([]Input, error)
 	// Run runs the file's tasks on r.Conn.
 	Run(ctx context.Context, r *Run, phase, file string) error

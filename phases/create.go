@@ -18,7 +18,9 @@ func (p create) Name() string { return p.name }
 
 func (p create) Run(ctx context.Context, r *engine.Run) error {
 	state := r.States[strings.TrimPrefix(p.name, "create ")]
-	if state.Key == "" {
+	if state.Key == "" && state.Why != "" {
+		return engine.Skip("not cached: " + state.Why)
+	} else if state.Key == "" {
 		return engine.Skip("not cached for this VM")
 	}
 	snap, ok := r.Machine.(engine.Snapshotter)

@@ -53,7 +53,11 @@ func (t *phaseTasks) PhaseFile(vm inventory.VM, phase string) (string, []string,
 
 // Inputs is what the outcome of a phase file depends on.
 func (t *phaseTasks) Inputs(vm inventory.VM, file string) ([]engine.Input, error) {
-	return t.runner(nil).Closure(file, t.inv.VMVars(vm).With(definitionVars(vm)))
+	var before []string
+	if first, _, err := t.PhaseFile(vm, phases.Dependencies); err == nil && first != "" && first != file {
+		before = append(before, first)
+	}
+	return t.runner(nil).Closure(file, t.inv.VMVars(vm).With(definitionVars(vm)), before...)
 }
 
 // Run runs a phase's tasks, and takes over what they say of the phases to come.

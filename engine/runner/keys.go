@@ -46,6 +46,11 @@ func (r *run) states(vm inventory.VM, base engine.Layer, s Settings) (map[string
 }
 
 func state(name, parent string, inputs []engine.Input) engine.CachedState {
+	for _, in := range inputs {
+		if in.Unknown != "" {
+			return engine.CachedState{Name: name, Why: in.Unknown}
+		}
+	}
 	h := sha256.New()
 	fmt.Fprintf(h, "farm layer %d\n%s\n%q\n", layerFormat, parent, name)
 	for _, in := range inputs {

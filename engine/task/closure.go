@@ -30,6 +30,7 @@ var fileArgs = map[string]struct{ arg, kind string }{
 type closure struct {
 	r      *Runner
 	vars   *expr.Vars
+	set    *produced
 	seen   map[string]bool
 	inputs []engine.Input
 	errs   []error
@@ -37,16 +38,31 @@ type closure struct {
 
 // Closure lists the files that the task file at path reads: itself, what it includes,
 // roles, files of variables, templates and copied files, with the SHA-256 of their content,
-// sorted by name. Names with templates are evaluated with vars; one that needs a result of a
-// task that has yet to run is left out. The names are relative to the project's folder where they
-// lie in it.
+// sorted by name. The names are relative to the project's folder where they lie in it. before
+// are the files whose tasks have run on the host by then.
+//
+// Names with templates are evaluated with vars. Of a name that depends on facts every file that it may
+// mean is listed. A name that depends on anything else that tasks find out gives an Input that is Unknown.
 //
 // A file that is named by a constant and does not exist is an error.
-func (r *Runner) Closure(path string, vars *expr.Vars) ([]engine.Input, error) {
-	c := &closure{r: r, vars: vars, seen: map[string]bool{}}
-	c.file(path, &scope{keys: value.NewDict(), file: path})
+func (r *Runner) Closure(path string, vars *expr.Vars, before ...string) ([]engine.Input, error) {
+	set := &produced{names: map[string]bool{}}
+	for _, f := range before {
+		r.closure(f, vars, set) // its faults and files are told for itself
+	}
+	c := r.closure(path, vars, set)
+	for known := -1; known != set.size(); { // a task may set what one before it, by a loop or another file, reads
+		known = set.size()
+		c = r.closure(path, vars, set)
+	}
 	sort.Slice(c.inputs, func(i, j int) bool { return c.inputs[i].Name < c.inputs[j].Name })
 	return c.inputs, source.Join(c.errs...)
+}
+
+func (r *Runner) closure(path string, vars *expr.Vars, set *produced) *closure {
+	c := &closure{r: r, vars: vars, set: set, seen: map[string]bool{}}
+	c.file(path, &scope{keys: value.NewDict(), file: path})
+	return c
 }
 
 // file adds a task file and what it reads.
@@ -80,34 +96,50 @@ func (c *closure) tasks(tasks []*Task, s *scope) {
 // task adds the files that one task names.
 func (c *closure) task(t *Task, s *scope) {
 	find := Folders(s.dirs(c.r.o.Project))
+	c.set.add(t)
+	c.lookups(t, s)
 	switch {
 	case t.Module == "include_tasks" || t.Module == "import_tasks":
-		for _, name := range c.names(t, s, "file") {
-			path, err := find.Find("tasks", name)
-			if err != nil {
-				c.missing(t, name, err)
-				continue
-			}
+		for _, path := range c.paths(t, find, "tasks", c.names(t, s, "file")) {
 			c.file(path, &scope{parent: s, keys: value.NewDict(), file: path, role: s.role})
 		}
 	case t.Module == "include_vars":
 		for _, arg := range []string{"file", "dir"} {
-			c.found(t, find, "vars", c.names(t, s, arg))
+			for _, path := range c.paths(t, find, "vars", c.names(t, s, arg)) {
+				c.tree(path)
+				c.set.file(path)
+			}
 		}
 	case strings.HasSuffix(t.Module, "_role"):
 		for _, arg := range []string{"name", "role"} {
 			for _, name := range c.names(t, s, arg) {
-				p := &play{Runner: c.r}
-				if dir := p.roleDir(s, name); dir != "" {
-					c.role(name, dir, s)
+				for _, dir := range c.roleDirs(s, name) {
+					c.role(filepath.Base(dir), dir, s)
 				}
 			}
 		}
 	default:
 		if a, ok := fileArgs[t.Module]; ok && !c.remote(t) {
-			c.found(t, find, a.kind, c.names(t, s, a.arg))
+			for _, path := range c.paths(t, find, a.kind, c.names(t, s, a.arg)) {
+				c.tree(path)
+				if t.Module == "template" {
+					c.template(path)
+				}
+			}
 		}
 	}
+}
+
+// roleDirs are the folders of the roles that a name may mean.
+func (c *closure) roleDirs(s *scope, name fileName) (dirs []string) {
+	p := &play{Runner: c.r}
+	if !name.glob {
+		if dir := p.roleDir(s, name.text); dir != "" {
+			dirs = append(dirs, dir)
+		}
+		return dirs
+	}
+	return globAll(p.roleFolders(s), name.text)
 }
 
 // remote reports whether a task's src is a file of the guest.
@@ -122,12 +154,22 @@ func (c *closure) remote(t *Task) bool {
 	return false
 }
 
-func (c *closure) found(t *Task, find Folders, kind string, names []string) {
-	for _, name := range names {
+// paths are the files and folders that names mean.
+func (c *closure) paths(t *Task, find Folders, kind string, names []fileName) (paths []string) {
+	for _, n := range names {
+		name := n.text
 		if t.Module == "script" {
 			name, _, _ = strings.Cut(name, " ")
 		}
 		if strings.Contains(name, "://") {
+			continue
+		}
+		if n.glob {
+			var dirs []string
+			for _, dir := range find {
+				dirs = append(dirs, filepath.Join(dir, kind), dir)
+			}
+			paths = append(paths, globAll(dirs, name)...)
 			continue
 		}
 		path, err := find.Find(kind, name)
@@ -135,8 +177,26 @@ func (c *closure) found(t *Task, find Folders, kind string, names []string) {
 			c.missing(t, name, err)
 			continue
 		}
-		c.tree(path)
+		paths = append(paths, path)
 	}
+	return paths
+}
+
+// globAll is what matches a pattern in any of the folders.
+func globAll(dirs []string, pattern string) (paths []string) {
+	for _, dir := range dirs {
+		full := pattern
+		if !filepath.IsAbs(full) {
+			full = filepath.Join(literal(dir), pattern)
+		}
+		found, _ := filepath.Glob(full) // the pattern is well formed
+		for _, path := range found {
+			if !slices.Contains(paths, path) {
+				paths = append(paths, path)
+			}
+		}
+	}
+	return paths
 }
 
 // missing complains about a constant name; an evaluated one may be that of another case.
@@ -145,48 +205,6 @@ func (c *closure) missing(t *Task, name string, err error) {
 		return
 	}
 	c.errs = append(c.errs, &source.Error{Pos: t.ModulePos, What: t.Module, Err: err})
-}
-
-// names evaluates an argument, once for each item of a loop that can be evaluated now.
-func (c *closure) names(t *Task, s *scope, arg string) []string {
-	raw, ok := t.Args.Get(arg)
-	if !ok {
-		if t.Free == nil || arg == "dir" {
-			return nil
-		}
-		raw = t.Free
-	}
-	p := &play{Runner: c.r, h: &HostState{Vars: c.vars}}
-	if c.vars == nil {
-		if text, ok := raw.(string); ok && text != "" {
-			return []string{text}
-		}
-		return nil
-	}
-	vars := p.vars(s, nil)
-	items, loops, err := p.items(t, vars)
-	if !loops || err != nil {
-		items = []any{nil}
-	}
-	var names []string
-	for _, item := range items {
-		top := value.NewDict()
-		if loops && err == nil {
-			name := "item"
-			if lc, ok := t.Keys.Get("loop_control"); ok {
-				if v, ok := lc.(*value.Dict).Get("loop_var"); ok {
-					name = value.Text(v)
-				}
-			}
-			top.Set(name, item)
-		}
-		if v, err := vars.With(top).Eval(raw); err == nil {
-			if text, ok := v.(string); ok && text != "" && !slices.Contains(names, text) {
-				names = append(names, text)
-			}
-		}
-	}
-	return names
 }
 
 // role adds every file of a role but its tests and documents.

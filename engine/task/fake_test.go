@@ -75,7 +75,7 @@ func defs(log *[]string) []engine.ModuleDef {
 		{Name: "set_fact", New: func() engine.Module { return &setFact{} }},
 		{Name: "add_host", New: func() engine.Module { return &addHost{} }},
 	}
-	for _, n := range []string{"shell", "git", "stat", "debug", "apt", "package", "raw", "file", "pacman"} {
+	for _, n := range []string{"shell", "git", "stat", "debug", "apt", "package", "raw", "file", "pacman", "copy", "template"} {
 		out = append(out, engine.ModuleDef{Name: n, New: func() engine.Module { return &anything{} }})
 	}
 	return out
