@@ -161,5 +161,5 @@ func fourDigits(mode string) string {
 	if err != nil {
 		return mode
 	}
-	return fmt.Sprintf("%04o", n)
+	return fmt.Sprintf("0%03o", n)
 }

@@ -107,11 +107,13 @@ func TestFetchAndSlurp(t *testing.T) {
 	binary := string(bytes.Repeat([]byte{0, 1, 0x1e, 255, '\n'}, 5000))
 	b.write("f", binary)
 	out := t.TempDir()
-	b.twice("fetch", "{src: DIR/f, dest: "+out+"}")
+	for _, want := range []string{"changed", "ok"} {
+		b.check("fetch", "{src: DIR/f, dest: "+out+"}", want)
+	}
 	if got, err := os.ReadFile(filepath.Join(out, "guest", b.dir, "f")); string(got) != binary {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
-	b.twice("fetch", "{src: DIR/f, dest: "+out+"/flat/, flat: true}")
+	b.check("fetch", "{src: DIR/f, dest: "+out+"/flat/, flat: true}", "changed")
 	if _, err := os.Stat(out + "/flat/f"); err != nil {
 		t.Error(err)
 	}

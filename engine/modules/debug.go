@@ -29,7 +29,7 @@ func (m *Debug) Validate() error {
 func (m *Debug) Run(_ context.Context, t *engine.Task) (engine.Result, error) {
 	switch {
 	case m.Verbosity > 0:
-		return engine.Result{Skipped: true, Msg: "Verbosity threshold not met."}, nil
+		return engine.Result{Skipped: true, Values: value.NewDict("skipped_reason", "Verbosity threshold not met.")}, nil
 	case m.Var != nil:
 		return m.variable(t), nil
 	case m.Msg == nil:
@@ -39,10 +39,8 @@ func (m *Debug) Run(_ context.Context, t *engine.Task) (engine.Result, error) {
 	if err != nil {
 		return failed("%v", err), nil
 	}
-	if s, ok := v.(string); ok {
-		return engine.Result{Msg: s}, nil
-	}
-	return engine.Result{Values: value.NewDict("msg", v)}, nil
+	text, _ := v.(string)
+	return engine.Result{Msg: text, Values: value.NewDict("msg", v)}, nil
 }
 
 func (m *Debug) variable(t *engine.Task) engine.Result {
@@ -58,7 +56,7 @@ func (m *Debug) variable(t *engine.Task) engine.Result {
 	}
 	v, err := t.Vars.Eval(value.Template{Text: "{{ " + name + " }}", Pos: t.Pos})
 	if err != nil {
-		v = "VARIABLE IS NOT DEFINED!: " + err.Error()
+		v = "VARIABLE IS NOT DEFINED!"
 	}
 	return engine.Result{Values: value.NewDict(name, v)}
 }

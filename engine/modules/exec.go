@@ -40,7 +40,12 @@ func (e execution) run(ctx context.Context, t *engine.Task) (engine.Result, erro
 		return engine.Result{}, err
 	}
 	if why != "" {
-		return e.idle("skipped, "+why, "Did not run command since "+why), nil
+		verb := "Did not run"
+		if t.Check {
+			verb = "Would not run"
+		}
+		name, what, _ := strings.Cut(why, " ")
+		return e.idle("skipped, since "+why, fmt.Sprintf("%s command since '%s' %s", verb, name, what)), nil
 	}
 	if t.Check {
 		if e.creates == "" && e.removes == "" {
@@ -84,9 +89,9 @@ if [ -n "$removes" ] && ! there "$removes"; then say why removes; fi
 	case err != nil || !r.ok():
 		return "", err // a folder that is missing shows when the command itself runs
 	case r.get("why") == "creates":
-		return fmt.Sprintf("'%s' exists", e.creates), nil
+		return e.creates + " exists", nil
 	case r.get("why") == "removes":
-		return fmt.Sprintf("'%s' does not exist", e.removes), nil
+		return e.removes + " does not exist", nil
 	}
 	return "", nil
 }
@@ -104,7 +109,7 @@ func (e execution) result(out engine.Output, began, ended time.Time) engine.Resu
 	}
 	r := engine.Result{Changed: true, Values: value.NewDict("cmd", e.shown, "rc", int64(out.Status),
 		"stdout", stdout, "stderr", stderr, "stdout_lines", lines(stdout), "stderr_lines", lines(stderr),
-		"start", stamp(began), "end", stamp(ended), "delta", delta(ended.Sub(began)))}
+		"start", stamp(began), "end", stamp(ended), "delta", delta(ended.Sub(began)), "msg", "")}
 	if out.Dropped > 0 {
 		r.Values.Set("dropped_bytes", out.Dropped)
 	}

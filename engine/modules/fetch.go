@@ -2,6 +2,7 @@ package modules
 
 import (
 	"context"
+	"crypto/md5"
 	"crypto/sha1"
 	"encoding/hex"
 	"errors"
@@ -35,6 +36,9 @@ say sum "$(sum sha1 "$src")"
 
 // Run copies the file if the controller has it not.
 func (m *Fetch) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
+	if t.Check {
+		return engine.Result{Skipped: true, Msg: "check mode not (yet) supported for this module"}, nil
+	}
 	r, err := run(ctx, t, fetchScript, map[string]string{"src": m.Src})
 	switch {
 	case err != nil:
@@ -42,21 +46,18 @@ func (m *Fetch) Run(ctx context.Context, t *engine.Task) (engine.Result, error) 
 	case !r.ok():
 		return r.failure(fmt.Sprintf("fetch %q", m.Src)), nil
 	case r.is("missing"):
-		msg := fmt.Sprintf("the remote file %q does not exist", m.Src)
-		return engine.Result{Failed: m.FailOnMissing, Msg: msg, Values: value.NewDict("file", m.Src)}, nil
+		if !m.FailOnMissing {
+			return engine.Result{Msg: "the remote file does not exist, not transferring, ignored"}, nil
+		}
+		return failed("the remote file %q does not exist", m.Src), nil
 	}
 	dest, err := m.target(t.Dir, t.Host, r.get("path"))
 	if err != nil {
 		return failed("fetch: %v", err), nil
 	}
 	want := r.get("sum")
-	d := value.NewDict("dest", dest, "file", m.Src, "remote_checksum", want)
-	if have, err := fileSum(dest); err == nil && have == want {
-		d.Set("checksum", have)
-		return engine.Result{Values: d}, nil
-	}
-	if t.Check {
-		return engine.Result{Changed: true, Values: d}, nil
+	if have, md5sum, err := fileSums(dest); err == nil && have == want {
+		return engine.Result{Values: value.NewDict("dest", dest, "file", m.Src, "checksum", have, "md5sum", md5sum)}, nil
 	}
 	sum, res, err := m.download(ctx, t, dest)
 	switch {
@@ -68,8 +69,12 @@ func (m *Fetch) Run(ctx context.Context, t *engine.Task) (engine.Result, error) 
 		os.Remove(dest)
 		return failed("fetch %q: the checksum of what came is %s, not %s; does the file change meanwhile?", m.Src, sum, want), nil
 	}
-	d.Set("checksum", sum)
-	return engine.Result{Changed: true, Values: d}, nil
+	_, md5sum, err := fileSums(dest)
+	if err != nil {
+		return failed("fetch %q: %v", m.Src, err), nil
+	}
+	return engine.Result{Changed: true, Values: value.NewDict("dest", dest, "checksum", sum, "md5sum", md5sum,
+		"remote_checksum", want, "remote_md5sum", nil)}, nil
 }
 
 // target is the file on the controller; dir is where a relative one starts. A guest's path cannot lead out of dest.
@@ -104,15 +109,15 @@ func (m *Fetch) target(dir, host, src string) (string, error) {
 	return filepath.Abs(dest)
 }
 
-func fileSum(path string) (string, error) {
+func fileSums(path string) (sha1sum, md5sum string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	defer f.Close()
-	h := sha1.New()
-	_, err = io.Copy(h, f)
-	return hex.EncodeToString(h.Sum(nil)), err
+	s, m := sha1.New(), md5.New()
+	_, err = io.Copy(io.MultiWriter(s, m), f)
+	return hex.EncodeToString(s.Sum(nil)), hex.EncodeToString(m.Sum(nil)), err
 }
 
 // download writes the file beside dest and renames it.

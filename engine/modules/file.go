@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 
 	"farm/engine"
 	"farm/inventory/value"
@@ -20,8 +21,8 @@ type File struct {
 	Recurse    bool   `yaml:"recurse"`                 // of a folder: the attributes go to all that is in it
 	Force      bool   `yaml:"force"`                   // a link may dangle, and may replace a file
 	Follow     bool   `yaml:"follow"`                  // attributes go to what a link points to (the default)
-	AccessTime string `yaml:"access_time"`             // of touch: now or preserve
-	ModifyTime string `yaml:"modification_time"`       // of touch: now or preserve
+	AccessTime string `yaml:"access_time"`             // of touch: now, preserve, or a time as 202601312359.59
+	ModifyTime string `yaml:"modification_time"`       // of touch: now, preserve, or a time as 202601312359.59
 }
 
 func newFile() engine.Module { return &File{Follow: true} }
@@ -38,8 +39,8 @@ func (m *File) Validate() error {
 		return fmt.Errorf("state %q is none of file, directory, touch, absent, link, hard", m.State)
 	}
 	for _, at := range []string{m.AccessTime, m.ModifyTime} {
-		if at != "" && at != "now" && at != "preserve" {
-			return errors.New("access_time and modification_time are now or preserve")
+		if at != "" && at != "now" && at != "preserve" && !touchTime.MatchString(at) {
+			return errors.New("access_time and modification_time are now, preserve, or a time as 202601312359.59")
 		}
 	}
 	if m.Recurse && m.State != "directory" {
@@ -48,6 +49,9 @@ func (m *File) Validate() error {
 	_, err := modeText(m.Mode)
 	return err
 }
+
+// touchTime is a time as touch -t takes it.
+var touchTime = regexp.MustCompile(`^\d{12}(\.\d\d)?$`)
 
 const fileScript = fileFuncs + `
 changed=
@@ -62,6 +66,7 @@ if [ -z "$state" ]; then
 	state=$is
 	[ $is != absent ] || state=file
 	[ $is != other ] || state=file
+	if [ $is = link ]; then as=link; fi
 fi
 dry() { changed=1; [ -n "$check" ]; }
 target() {
@@ -71,6 +76,19 @@ target() {
 	esac
 }
 snapshot() { find "$path" -exec stat -c '%a %u %g %n' {} + 2>/dev/null || find "$path" -exec stat -f '%Mp%Lp %u %g %N' {} +; }
+# timed is true where both times are preserved or given, and what is given is there already.
+timed() {
+	case $atime in preserve | [0-9]*) ;; *) return 1 ;; esac
+	case $mtime in preserve | [0-9]*) ;; *) return 1 ;; esac
+	farm_t=$(mktemp "${TMPDIR:-/tmp}/farm.XXXXXXXX") || exit
+	touch -r "$path" -- "$farm_t"
+	before=$(stat -c '%X %Y' -- "$farm_t" 2>/dev/null || stat -f '%a %m' -- "$farm_t")
+	case $atime in [0-9]*) touch -a -t "$atime" -- "$farm_t" ;; esac
+	case $mtime in [0-9]*) touch -m -t "$mtime" -- "$farm_t" ;; esac
+	after=$(stat -c '%X %Y' -- "$farm_t" 2>/dev/null || stat -f '%a %m' -- "$farm_t")
+	rm -f -- "$farm_t"
+	[ "$before" = "$after" ]
+}
 clear_way() {
 	[ $is = absent ] && return
 	if [ -n "$force" ] || [ $is = link ] && [ $state = link ]; then rm -f -- "$path" || exit; return; fi
@@ -78,15 +96,21 @@ clear_way() {
 }
 case $state in
 absent)
-	if [ $is != absent ]; then dry || rm -rf -- "$path" || exit; fi
+	if [ $is != absent ]; then
+		if dry; then report "$path"; exit; fi
+		rm -rf -- "$path" || exit
+	fi
 	say changed "$changed"; say path "$path"; say state absent
 	exit ;;
 directory)
-	if [ -n "$follow" ] && [ -d "$path" ]; then is=directory; fi
+	if [ -n "$follow" ] && [ -d "$path" ]; then
+		if [ $is = link ]; then path=$(readlink -f -- "$path"); fi
+		is=directory
+	fi
 	case $is in
 	directory) ;;
 	absent)
-		if dry; then say changed 1; say path "$path"; say state directory; exit; fi
+		if dry; then say changed 1; say path "$path"; exit; fi
 		todo= at=$path
 		while [ -n "$at" ] && [ ! -d "$at" ]; do
 			todo="$at
@@ -126,18 +150,22 @@ touch)
 	if [ $is = absent ]; then
 		if dry; then say changed 1; say path "$path"; exit; fi
 		: >>"$path" || exit
-	elif [ "$atime$mtime" != preservepreserve ]; then
+	elif [ "$atime$mtime" != preservepreserve ] && ! timed; then
 		changed=1
 		if [ -z "$check" ]; then
-			if [ "$atime" = preserve ]; then touch -m -- "$path" || exit
-			elif [ "$mtime" = preserve ]; then touch -a -- "$path" || exit
-			else touch -- "$path" || exit; fi
+			[ "$atime" = preserve ] || touch -a -- "$path" || exit
+			[ "$mtime" = preserve ] || touch -m -- "$path" || exit
 		fi
+	fi
+	if [ -z "$check" ]; then
+		case $atime in [0-9]*) touch -a -t "$atime" -- "$path" || exit ;; esac
+		case $mtime in [0-9]*) touch -m -t "$mtime" -- "$path" || exit ;; esac
 	fi ;;
 link)
+	if [ -n "$as" ] && [ -z "$src" ]; then src=$(readlink -- "$path"); fi
+	if [ -z "$as$force" ] && [ ! -e "$(target)" ]; then die "the target $(target) does not exist; force: true makes the link all the same"; fi
 	if [ -d "$path" ] && [ $is = directory ] && [ -z "$force" ]; then die "$path is a folder already; force: true replaces it, if it is empty"; fi
 	if [ $is != link ] || [ "$(readlink -- "$path")" != "$src" ]; then
-		if [ -z "$force" ] && [ ! -e "$(target)" ]; then die "the target $(target) does not exist; force: true makes the link all the same"; fi
 		if [ $is != absent ] && [ $is != link ] && [ -z "$force" ]; then die "$path is a $is already; force: true replaces it"; fi
 		if ! dry; then
 			if [ $is = directory ]; then rmdir -- "$path" || exit; is=absent; fi
@@ -145,7 +173,7 @@ link)
 			ln -s -- "$src" "$path" || exit
 		fi
 	fi
-	mode= ;;
+	[ -n "$as" ] || mode= ;;
 hard)
 	src=$(untilde "$src")
 	[ -e "$src" ] || die "the source $src does not exist"
@@ -159,8 +187,10 @@ hard)
 	if [ "$state" = file ] && [ $is != file ] && [ $is != other ]; then die "$path is a $is, no file"; fi ;;
 esac
 at=$path
-if [ -n "$follow" ] && [ -L "$path" ] && [ -e "$path" ] && [ $state != link ]; then at=$(readlink -f -- "$path"); fi
+if [ -n "$follow" ] && [ -L "$path" ] && [ -e "$path" ] && [ $state$as != link ]; then at=$(readlink -f -- "$path"); fi
 if [ -e "$at" ] || [ -L "$at" ]; then attrs "$at"; fi
+if [ -n "$as" ]; then at=$path; fi
+if [ $state = link ] && [ ! -e "$path" ]; then say changed "$changed"; say src "$src"; exit; fi
 report "$at"
 say path "$path"
 if [ $state = link ] || [ $state = hard ]; then say src "$src"; say state $state; fi
@@ -175,7 +205,7 @@ func (m *File) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
 	r, err := run(ctx, t, fileScript, map[string]string{
 		"path": m.Path, "state": m.State, "src": m.Src, "mode": mode, "owner": m.Owner, "group": m.Group,
 		"recurse": flag(m.Recurse), "force": flag(m.Force), "follow": flag(m.Follow), "check": flag(t.Check),
-		"atime": m.AccessTime, "mtime": m.ModifyTime,
+		"atime": m.AccessTime, "mtime": m.ModifyTime, "as": "", "farm_t": "",
 	})
 	if err != nil {
 		return engine.Result{}, err
@@ -185,9 +215,13 @@ func (m *File) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
 		res.Values.Set("path", m.Path)
 		return res, nil
 	}
-	d := value.NewDict("path", text(r.get("path")), "dest", text(r.get("path")))
-	if m.State != "link" && m.State != "hard" && m.State != "touch" {
-		d.Delete("dest")
+	where := text(r.get("path"))
+	if where == "" {
+		where = m.Path
+	}
+	d := value.NewDict("path", where)
+	if r.has("src") || m.State == "touch" {
+		d = value.NewDict("dest", where)
 	}
 	if r.has("src") {
 		d.Set("src", text(r.get("src")))

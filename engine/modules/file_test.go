@@ -73,7 +73,7 @@ func TestFileOwner(t *testing.T) {
 	b := newBench(t)
 	b.write("f", "")
 	b.twice("file", "{path: DIR/f, owner: daemon, group: daemon, mode: '4755'}")
-	b.values(b.check("file", "{path: DIR/f, owner: '1'}", "ok"), "owner", "daemon", "uid", 1, "mode", "4755")
+	b.values(b.check("file", "{path: DIR/f, owner: '1'}", "ok"), "owner", "daemon", "uid", 1, "mode", "04755")
 	b.check("file", "{path: DIR/f, owner: no-such-user-here}", "failed")
 }
 

@@ -128,6 +128,7 @@ const findScript = fileFuncs + `
 for dir do
 	dir=$(untilde "$dir")
 	if [ ! -d "$dir" ]; then printf 'skip%s\0' "$dir"; continue; fi
+	find $follow "$dir/." -mindepth 1 $walk -exec sh -c 'for f do printf "seen\0"; done' sh {} +
 	find $follow "$dir/." -mindepth 1 $depth $kind -exec sh -c '
 for f do
 	if [ -n "$contains" ] && ! { [ -f "$f" ] && grep -Eq -- "$contains" "$f"; }; then continue; fi
@@ -144,15 +145,16 @@ func (m *Find) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
 	if err := m.Validate(); err != nil {
 		return failed("find: %v", err), nil
 	}
-	vars := map[string]string{"follow": "", "depth": "", "kind": "", "contains": m.Contains, "sums": flag(m.Checksum)}
+	vars := map[string]string{"follow": "", "depth": "", "walk": "", "kind": "", "contains": m.Contains, "sums": flag(m.Checksum)}
 	if m.Follow {
 		vars["follow"] = "-L"
 	}
 	switch {
 	case !m.Recurse:
-		vars["depth"] = "-maxdepth 1"
+		vars["depth"], vars["walk"] = "-maxdepth 1", "-maxdepth 1"
 	case m.Depth > 0:
 		vars["depth"] = "-maxdepth " + strconv.Itoa(m.Depth)
+		vars["walk"] = "-maxdepth " + strconv.Itoa(m.Depth+1) // what is too deep is looked at, and left
 	}
 	if k, ok := map[string]string{"file": "-type f", "directory": "-type d", "link": "-type l"}[m.FileType]; ok {
 		vars["kind"] = k
@@ -172,12 +174,15 @@ func (m *Find) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
 			skipped.Set(text(dir), fmt.Sprintf("'%s' is not a directory", text(dir)))
 			continue
 		}
+		if record == "seen" {
+			examined++
+			continue
+		}
 		line, ok := strings.CutPrefix(record, "file")
 		p := strings.SplitN(line, "|", 17)
 		if !ok || len(p) != 17 {
 			continue
 		}
-		examined++
 		name := strings.Replace(p[16], "/./", "/", 1)
 		if !m.wanted(path.Base(name), p) || m.Limit > 0 && len(files) >= m.Limit {
 			continue

@@ -67,7 +67,13 @@ func (m *groupModule) Run(ctx context.Context, t *engine.Task) (engine.Result, e
 	if !r.ok() {
 		return r.failure("group " + m.Name), nil
 	}
-	values := value.NewDict("name", m.Name, "state", m.State, "system", m.System)
+	values := value.NewDict("name", m.Name, "state", m.State)
+	if m.State != "absent" {
+		values.Set("system", m.System)
+	}
+	if t.Check && r.is("changed") {
+		values = value.NewDict()
+	}
 	if r.has("gid") {
 		values.Set("gid", r.number("gid", 10))
 	}

@@ -13,11 +13,17 @@ type editing struct {
 	path, mode, owner, group, validate string
 	create, backup, follow             bool
 	one                                bool // its diff is of the text alone, as that of replace is
+	// tell makes the result's values: msg says what was done, "" = nothing; backup is the
+	// old file's new name, "" = it was not kept. nil = saying.
+	tell func(msg, backup string) *value.Dict
 }
 
 // edit replaces the file's text by change's; change says what it did, "" = nothing. A
 // missing file counts as empty where create is set, and is a failure elsewhere.
 func (e editing) edit(ctx context.Context, t *engine.Task, change func(old string, exists bool) (text, msg string, err error)) (engine.Result, error) {
+	if e.tell == nil {
+		e.tell = saying
+	}
 	content := &bounded{left: maxSlurp}
 	read, err := script{Text: strings.Replace(readScript, "echo", `[ -z "$create" ] || exit 44; echo`, 1), Stdout: content, Keep: 4 << 10,
 		Vars: map[string]string{"src": e.path, "create": flag(e.create)}}.run(ctx, t)
@@ -42,7 +48,7 @@ func (e editing) edit(ctx context.Context, t *engine.Task, change func(old strin
 		p.parents = "-"
 	}
 	if msg == "" && (missing || e.mode+e.owner+e.group == "") {
-		return engine.Result{Values: value.NewDict("backup", "")}, nil
+		return engine.Result{Values: e.tell("", "")}, nil
 	}
 	p.content([]byte(now))
 	quiet := *t
@@ -54,13 +60,36 @@ func (e editing) edit(ctx context.Context, t *engine.Task, change func(old strin
 	if t.Diff {
 		res.Diff = e.diff(r, old, now)
 	}
-	res.Msg = msg
-	if msg == "" && res.Changed {
-		res.Msg = "ownership, perms or SE linux context changed"
+	if res.Changed && e.attributes(r, missing) && !t.Check {
+		if msg != "" {
+			msg += " and "
+		}
+		msg += "ownership, perms or SE linux context changed"
 	}
+	res.Msg = msg
 	saved, _ := res.Values.Get("backup_file")
-	res.Values.Set("backup", value.Text(saved))
+	res.Values = e.tell(msg, value.Text(saved))
 	return res, nil
+}
+
+// attributes reports whether the file got another mode, owner or group than it had, or than a new one has.
+func (e editing) attributes(r reply, missing bool) bool {
+	if missing {
+		return e.mode != "" && e.mode != newMode || e.owner+e.group != ""
+	}
+	return r.has("now_mode") || r.has("now_owner") || r.has("now_group")
+}
+
+// newMode is the mode of a new file under the usual umask.
+const newMode = "00644"
+
+// saying is the values of a module that tells nothing but its message.
+func saying(msg, backup string) *value.Dict {
+	d := value.NewDict("msg", msg)
+	if backup != "" {
+		d.Set("backup_file", backup)
+	}
+	return d
 }
 
 func (e editing) diff(r reply, old, now string) any {

@@ -8,6 +8,7 @@ import (
 
 	"farm/engine"
 	"farm/inventory/regex"
+	"farm/inventory/value"
 )
 
 // Lineinfile makes sure that a file has a line, or has it not.
@@ -60,9 +61,11 @@ func (m *Lineinfile) Run(ctx context.Context, t *engine.Task) (engine.Result, er
 	mode, _ := modeText(m.Mode)
 	e := editing{path: m.Path, mode: mode, owner: m.Owner, group: m.Group, validate: m.CheckWith, create: m.Create || m.State == "absent",
 		backup: m.Backup, follow: true}
-	found := 0
+	e.tell = func(msg, backup string) *value.Dict { return value.NewDict("msg", msg, "backup", backup) }
+	found, gone := 0, false
 	res, err := e.edit(ctx, t, func(old string, exists bool) (string, string, error) {
 		if m.State == "absent" {
+			gone = !exists
 			now, n, err := m.remove(old)
 			found = n
 			if n > 0 {
@@ -72,7 +75,11 @@ func (m *Lineinfile) Run(ctx context.Context, t *engine.Task) (engine.Result, er
 		}
 		return m.insert(old)
 	})
-	if m.State == "absent" && res.Values != nil && !res.Failed {
+	switch {
+	case m.State != "absent" || err != nil || res.Failed:
+	case gone:
+		res.Values = value.NewDict("msg", "file not present")
+	default:
 		res.Values.Set("found", int64(found))
 	}
 	return res, err

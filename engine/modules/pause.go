@@ -3,6 +3,8 @@ package modules
 import (
 	"context"
 	"fmt"
+	"math"
+	"strconv"
 	"time"
 
 	"farm/engine"
@@ -39,5 +41,18 @@ func (m *Pause) Run(ctx context.Context, t *engine.Task) (engine.Result, error) 
 	ended := time.Now()
 	return engine.Result{Values: value.NewDict("start", stamp(began), "stop", stamp(ended),
 		"delta", int64(ended.Sub(began)/time.Second), "echo", m.Echo, "user_input", "", "rc", int64(0),
-		"stdout", fmt.Sprintf("Paused for %s", wait), "stderr", "")}, nil
+		"stdout", paused(m), "stderr", "")}, nil
+}
+
+// paused says how long, as Ansible does: in the unit that was given.
+func paused(m *Pause) string {
+	n, unit := m.Seconds, "seconds"
+	if m.Minutes > 0 {
+		n, unit = m.Minutes, "minutes"
+	}
+	text := strconv.FormatFloat(n, 'f', -1, 64)
+	if n == math.Trunc(n) {
+		text += ".0"
+	}
+	return "Paused for " + text + " " + unit
 }

@@ -31,7 +31,7 @@ func (m *Raw) Validate() error {
 // Run runs the line; check mode skips it.
 func (m *Raw) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
 	if t.Check {
-		return engine.Result{Skipped: true, Msg: "Command would have run if not in check mode"}, nil
+		return engine.Result{Skipped: true}, nil
 	}
 	cmd := engine.Cmd{Script: m.freeForm + m.Cmd, Shell: m.Executable}
 	live := newLive(t)

@@ -7,6 +7,7 @@ import (
 
 	"farm/engine"
 	"farm/inventory/regex"
+	"farm/inventory/value"
 )
 
 // Replace replaces all matches of a regular expression in a file. It works on the whole
@@ -49,6 +50,11 @@ func (m *Replace) Run(ctx context.Context, t *engine.Task) (engine.Result, error
 	}
 	mode, _ := modeText(m.Mode)
 	e := editing{path: m.Path, mode: mode, owner: m.Owner, group: m.Group, validate: m.CheckWith, backup: m.Backup, follow: true, one: true}
+	e.tell = func(msg, backup string) *value.Dict {
+		d := saying(msg, backup)
+		d.Set("rc", int64(0))
+		return d
+	}
 	return e.edit(ctx, t, func(old string, _ bool) (string, string, error) { return m.change(old) })
 }
 

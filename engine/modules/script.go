@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strings"
 
 	"farm/engine"
 )
@@ -46,11 +47,18 @@ func (m *Script) Run(ctx context.Context, t *engine.Task) (engine.Result, error)
 	}
 	e := execution{shown: line, creates: m.Creates, removes: m.Removes}
 	e.cmd.Dir = m.Chdir
-	if why, err := e.needless(ctx, t); err != nil || why != "" || t.Check {
-		if err != nil {
-			return engine.Result{}, err
-		}
-		return e.run(ctx, t)
+	why, err := e.needless(ctx, t)
+	switch {
+	case err != nil:
+		return engine.Result{}, err
+	case why != "" && strings.HasSuffix(why, " exists"):
+		return engine.Result{Skipped: true, Msg: why + ", matching creates option"}, nil
+	case why != "":
+		return engine.Result{Skipped: true, Msg: why + ", matching removes option"}, nil
+	case t.Check && e.creates+e.removes != "":
+		return engine.Result{Changed: true}, nil
+	case t.Check:
+		return engine.Result{Skipped: true, Msg: "Check mode is not supported for this task."}, nil
 	}
 	f, err := t.Files.Open(file)
 	if err != nil {
@@ -77,6 +85,11 @@ func (m *Script) Run(ctx context.Context, t *engine.Task) (engine.Result, error)
 	res, err := e.run(ctx, t)
 	if r, err2 := run(ctx, t, `rm -rf -- "$dir"`, map[string]string{"dir": dir}); err == nil && err2 == nil && !r.ok() {
 		warn(t, "the folder %q of a script is left: %s", dir, r.stderr())
+	}
+	if res.Values != nil { // Ansible tells less of a script than of a command
+		for _, k := range []string{"cmd", "start", "end", "delta", "msg"} {
+			res.Values.Delete(k)
+		}
 	}
 	return res, err
 }

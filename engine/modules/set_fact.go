@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"farm/engine"
 	"farm/inventory/value"
@@ -50,5 +51,17 @@ func (m *SetFact) Run(context.Context, *engine.Task) (engine.Result, error) {
 	if err := m.Validate(); err != nil {
 		return failed("set_fact: %v", err), nil
 	}
-	return engine.Result{Facts: m.Facts}, nil
+	facts := value.NewDict()
+	for k, v := range m.Facts.All() {
+		if s, ok := v.(string); ok { // these words are booleans for Ansible, however they came about
+			switch strings.ToLower(s) {
+			case "yes", "true":
+				v = true
+			case "no", "false":
+				v = false
+			}
+		}
+		facts.Set(k, v)
+	}
+	return engine.Result{Facts: facts}, nil
 }
