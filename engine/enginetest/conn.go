@@ -33,6 +33,7 @@ func TestConn(t *testing.T, open func(t *testing.T) engine.Conn) {
 		"Background": s.background, "Cancel": s.cancel, "CancelStubborn": s.cancelStubborn, "Deadline": s.deadline,
 		"Parallel": s.parallel, "ShellDies": s.shellDies, "Upload": s.upload, "Large": s.large,
 		"DownloadMissing": s.downloadMissing, "Dial": s.dial, "Stream": s.stream, "WriterFails": s.writerFails,
+		"Functions": s.functions, "Keeper": s.keeper,
 	} {
 		t.Run(name, f)
 	}
@@ -373,6 +374,43 @@ func (s suite) stream(t *testing.T) {
 	b, err := io.ReadAll(c)
 	if string(b) != "a\x00b\nc" || err == nil || !strings.Contains(err.Error(), "oops") {
 		t.Errorf("read %q, %v", b, err)
+	}
+}
+
+func (s suite) functions(t *testing.T) {
+	for range 2 {
+		cmd := engine.Cmd{Functions: "f() { echo \"$1\"; }", Script: "f \"$X\"; f b", Env: map[string]string{"X": "it's"}}
+		if out := run(t, s.conn, cmd); string(out.Stdout) != "it's\nb\n" {
+			t.Errorf("printed %q", out.Stdout)
+		}
+	}
+	if out, err := s.conn.Exec(t.Context(), engine.Cmd{Script: "f 2>/dev/null"}); out.Status != 127 {
+		t.Errorf("a function outlives its command: %q, %v", out.Stdout, err)
+	}
+}
+
+func (s suite) keeper(t *testing.T) {
+	c, ok := s.conn.(engine.Keeper)
+	if !ok {
+		t.Skip("no engine.Keeper")
+	}
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	k, ok := c.Keep(t.Context(), nil, []string{"cat"})
+	for began := time.Now(); !ok; k, ok = c.Keep(t.Context(), nil, []string{"cat"}) {
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("the program is never lent")
+		}
+		<-tick.C
+	}
+	defer k.Release()
+	for _, question := range []string{"it's\n", "a\nb\n", ""} {
+		if got, err := k.Ask(t.Context(), question+"end\n", "end"); got != question || err != nil {
+			t.Errorf("asked %q: %q, %v", question, got, err)
+		}
+	}
+	if _, ok := c.Keep(t.Context(), nil, []string{"cat"}); ok {
+		t.Error("lent twice")
 	}
 }
 

@@ -58,15 +58,36 @@ func (p *Pool) Keep(ctx context.Context, b *engine.Become, argv []string) (engin
 		k.state = keptLent
 		return k, true
 	}
-	if p.closed || p.plain || p.scarce || p.used >= MaxSessions {
+	if p.closed || p.plain || p.scarce {
+		return nil, false
+	}
+	var surplus *session
+	if p.used < MaxSessions {
+		p.used++
+	} else if surplus = p.surplus(); surplus == nil {
 		return nil, false
 	}
 	k := &kept{pool: p, key: key}
 	ctx, k.stop = context.WithCancel(context.WithoutCancel(ctx))
 	p.kept[key] = k
-	p.used++
-	p.starts.Go(func() { k.start(ctx, b) })
+	p.starts.Go(func() {
+		if surplus != nil {
+			surplus.proc.Close()
+		}
+		k.start(ctx, b)
+	})
 	return nil, false
+}
+
+// surplus takes an idle shell of a user who has another one, or nil. p.mu is held.
+func (p *Pool) surplus() *session {
+	for user, l := range p.idle {
+		if len(l) > 1 {
+			p.idle[user] = l[1:]
+			return l[0]
+		}
+	}
+	return nil
 }
 
 // start logs in like any shell and has the shell become the program.

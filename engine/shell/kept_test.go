@@ -124,6 +124,33 @@ func TestKeptProgramMakesRoomForShells(t *testing.T) {
 	}
 }
 
+func TestKeptProgramTakesTheRoomOfASurplusShell(t *testing.T) {
+	p := New("test", spawnWith(t, []string{"sh"}))
+	defer p.Close()
+	var shells [2]*session
+	for i := range shells {
+		var err error
+		if shells[i], err = p.take(t.Context(), engine.Become{}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range MaxSessions - len(shells) {
+		if err := p.Reserve(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, s := range shells {
+		p.put(engine.Become{}, s, again)
+	}
+	defer lend(t, p, []string{"cat"}).Release()
+	if n := len(p.idle[engine.Become{}]); n != 1 || p.used != MaxSessions {
+		t.Errorf("%d idle shells, %d sessions", n, p.used)
+	}
+	if _, ok := p.Keep(t.Context(), nil, []string{"tac"}); ok || p.kept[keptKey{line: "tac"}] != nil {
+		t.Error("the last shell was taken")
+	}
+}
+
 // A server that grants two sessions must not spend one of them on a kept program.
 func TestKeptProgramLeavesScarceSessionsAlone(t *testing.T) {
 	spawn, open := spawnWith(t, []string{"sh"}), make(chan struct{}, 2)
