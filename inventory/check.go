@@ -17,7 +17,10 @@ func (inv *Inventory) Check(vms []VM, known func(name string) bool) error {
 	errs := []error{err}
 	for key, def := range inv.inline {
 		kind, name, _ := strings.Cut(key, "/")
-		_, err := inv.lookup(kind, name, dir, def.pos)
+		found, err := inv.lookup(kind, name, dir, def.pos)
+		if err == nil && found.fixed && found.chain != nil {
+			err = decodeDefinition(found.chain, &Definition{}, true)
+		}
 		errs = append(errs, err)
 	}
 	seen := map[string]bool{}

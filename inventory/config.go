@@ -235,7 +235,9 @@ func parseItem(v any, i int, pos source.Pos) (*wish, error) {
 	if it.Template != nil {
 		m, _ := extra.Get("metadata")
 		md, _ := m.(*value.Dict)
-		extra.Set("metadata", value.Merge(md, value.NewDict("template", it.Template)))
+		own := value.NewDict("template", it.Template)
+		own.CopyPos("template", d)
+		extra.Set("metadata", value.Merge(md, own))
 	}
 	extra.SetPos(d.Pos())
 	w := &wish{platform: it.Platform, target: it.Target, vars: it.Vars, pos: d.Pos(), count: count,

@@ -247,6 +247,11 @@ func (b *builder) build(ctx context.Context, x *expanded) error {
 		if vm, err = b.evaluate(ctx, def, vm, added); err != nil {
 			return err
 		}
+		if def.kind == "targets" { // the platform is evaluated with it
+			if err := definitionRules.Check(vm); err != nil {
+				return err
+			}
+		}
 	}
 	if w.extra != nil {
 		extra := w.extra

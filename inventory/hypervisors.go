@@ -47,9 +47,9 @@ var hypervisorRules = value.Rules{
 	{Path: "ansible_ssh_user", Rule: value.Matching(oneWord, "a user's name without blanks")},
 	{Path: "ansible_libvirt_uri", Rule: value.Matching(anURI, asURI)},
 	{Path: "labels[]", Rule: value.Matching(labelWord, "words of letters, digits and _ . : / @ + -")},
-	{Path: "capacity.vcpus", Rule: value.Whole(1, math.MaxInt32, "leave it out for all")},
-	{Path: "capacity.memory_mib", Rule: value.Whole(1, math.MaxInt32, "leave it out for all")},
-	{Path: "capacity.vms", Rule: value.Whole(1, math.MaxInt32, "leave it out for as many as fit")},
+	{Path: "capacity.vcpus", Rule: value.Whole(1, math.MaxInt32, "or left out for all")},
+	{Path: "capacity.memory_mib", Rule: value.Whole(1, math.MaxInt32, "or left out for all")},
+	{Path: "capacity.vms", Rule: value.Whole(1, math.MaxInt32, "or left out for as many as fit")},
 	{Path: "driver", Rule: value.OneOf(drivers...)},
 }
 
@@ -81,7 +81,7 @@ func about(name string, err error) error {
 // Hypervisors lists the hosts that run VMs; localhost where there is no such group.
 func (inv *Inventory) Hypervisors() ([]Hypervisor, error) {
 	var out []Hypervisor
-	var errs []error
+	errs := inv.hypervisorGroup()
 	for _, name := range inv.hypervisorNames() {
 		h, err := inv.hypervisor(name)
 		if err != nil {
@@ -91,6 +91,24 @@ func (inv *Inventory) Hypervisors() ([]Hypervisor, error) {
 		out = append(out, h)
 	}
 	return out, source.Join(errs...)
+}
+
+// hypervisorGroup finds a group hypervisors without hosts, or one nearly of that name.
+func (inv *Inventory) hypervisorGroup() []error {
+	const group = "hypervisors"
+	if gr := inv.graph.groups[group]; gr != nil {
+		if len(gr.members()) == 0 {
+			return []error{&source.Error{Pos: gr.pos, What: "the group hypervisors has no hosts", Hint: "without the group localhost is the hypervisor"}}
+		}
+		return nil
+	}
+	var errs []error
+	for name, gr := range inv.graph.groups {
+		if source.Nearest(name, []string{group}) != "" {
+			errs = append(errs, &source.Error{Pos: gr.pos, What: "there is no group hypervisors, but " + strconv.Quote(name), Hint: source.DidYouMean(name, []string{group})})
+		}
+	}
+	return errs
 }
 
 func (inv *Inventory) hypervisorNames() []string {

@@ -66,7 +66,7 @@ var definitionRules = value.Rules{
 	{Path: "firmware.loader", Rule: loader},
 	{Path: "firmware.nvram_template", Rule: value.Absolute},
 	{Path: "vcpus", Rule: value.Whole(1, 4096, "")},
-	{Path: "ram", Rule: value.Whole(1, 64<<20, "MiB")},
+	{Path: "ram", Rule: value.Whole(1, 64<<20, "in MiB")},
 	{Path: "timeout_scale", Rule: value.Above0},
 	{Path: "disk_mode", Rule: value.OneOf("snapshot", "persistent")},
 	{Path: "default_bus", Rule: value.Matching(regexp.MustCompile(`^[A-Za-z0-9_.-]+$`), "a bus of the machine such as pcie.0 or pci.0")},
@@ -163,12 +163,18 @@ func (def *Definition) check(raw *value.Dict, templates bool) error {
 		}
 		once("tag", get(d, "tag"), name+".tag", d.ValPos("tag"))
 	})
+	if kernel, ok := get(raw, "kernel").(*value.Dict); ok && blank(kernel, "src") && !(blank(kernel, "params") && blank(kernel, "initrd")) {
+		fail(kernel.Pos(), "", "kernel has no src")
+	}
 	metadata, _ := get(raw, "metadata").(*value.Dict)
 	errs = append(errs, unknownKeys(metadata, metadataKeys(), true)...)
 	auth, _ := get(metadata, "auth").(*value.Dict)
 	errs = append(errs, unknownKeys(auth, authKeys(), true)...)
 	each(metadata, "sources", func(d *value.Dict, name string) {
 		errs = append(errs, unknownKeys(d, sourceKeys(), true)...)
+		if blank(d, "before_provision") && blank(d, "on_provision") {
+			fail(d.Pos(), "{before_provision: [{callback: fetch, ...}], on_provision: {src: ..., dest: ...}}", "metadata.%s has neither before_provision nor on_provision", name)
+		}
 	})
 	return source.Join(errs...)
 }

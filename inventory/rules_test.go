@@ -16,7 +16,7 @@ func TestDefinitionsAreJudgedByTheirValues(t *testing.T) {
 	for keys, want := range map[string]string{
 		"vcpus: 0":                                             `6:47: vcpus is 0 (a whole number from 1 to 4096)`,
 		"vcpus: ":                                              `6:47: vcpus is nothing, not a whole number`,
-		"ram: -1":                                              `6:45: ram is -1 (a whole number from 1 to 67108864 (MiB))`,
+		"ram: -1":                                              `6:45: ram is -1 (a whole number from 1 to 67108864, in MiB)`,
 		"ram: 2G":                                              `6:45: ram is text, not a whole number`,
 		"timeout_scale: abc":                                   `6:55: timeout_scale is text, not a number`,
 		"timeout_scale: -1":                                    `6:55: timeout_scale is -1 (a number above 0)`,
@@ -60,10 +60,12 @@ func TestDefinitionsAreJudgedByTheirValues(t *testing.T) {
 		"metadata: {auth: {become_method: sudu}}":        `6:73: metadata.auth.become_method is "sudu" (did you mean "sudo"?)`,
 		"metadata: {auth: {user: 1 2}}":                  `6:64: metadata.auth.user is "1 2" (letters`,
 		"metadata: {auth: {usr: x}}":                     `6:58: unknown key "usr" (did you mean "user"?)`,
-		"metadata: {sources: [{befor_provision: []}]}":   `6:62: unknown key "befor_provision" (did you mean "before_provision"?)`,
-		"disks: [{src: a, snapshot: no}]":                `6:67: disks[0].snapshot is False (write "no" in quotes)`,
-		"count: 0":                                       `count is 0, less than 1`,
-		"count: -1":                                      `count is -1, less than 1`,
+		"metadata: {sources: {fetch: x}}":                `6:60: metadata.sources has neither before_provision nor on_provision`,
+		"kernel: {params: quiet}":                        `6:48: kernel has no src`,
+		"metadata: {sources: [{on_provision: {src: a, dest: b}, befor_provision: []}]}": `6:95: unknown key "befor_provision" (did you mean "before_provision"?)`,
+		"disks: [{src: a, snapshot: no}]":                                               `6:67: disks[0].snapshot is False (write "no" in quotes)`,
+		"count: 0":                                                                      `count is 0, less than 1`,
+		"count: -1":                                                                     `count is -1, less than 1`,
 	} {
 		err := expandKeys(t, keys)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {

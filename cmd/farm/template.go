@@ -10,6 +10,7 @@ import (
 
 	"farm/inventory"
 	"farm/inventory/source"
+	"farm/inventory/value"
 )
 
 // domainTemplate renders the user's domain template of a VM that is placed; "" if the user has
@@ -59,8 +60,14 @@ func findTemplate(inv *inventory.Inventory, vm inventory.VM) (string, error) {
 	if vm.Def.Metadata.Template == "" {
 		return "", nil
 	}
+	pos := vm.Pos
+	if v, _ := vm.Def.Raw.Get("metadata"); v != nil {
+		if md, ok := v.(*value.Dict); ok && !md.ValPos("template").IsZero() {
+			pos = md.ValPos("template")
+		}
+	}
 	return "", &source.Error{
-		Pos: vm.Pos, What: fmt.Sprintf("domain template %q of %s is not in %s", vm.Def.Metadata.Template, vm.ID, dir),
+		Pos: pos, What: fmt.Sprintf("domain template %q of %s is not in %s", vm.Def.Metadata.Template, vm.ID, dir),
 		Hint: source.DidYouMean(names[0], templatesIn(dir)),
 	}
 }

@@ -116,15 +116,15 @@ func OneOf(words ...string) Rule {
 	}
 }
 
-// Whole takes whole numbers from least to most; unit, such as "MiB", may be "".
-func Whole(least, most int64, unit string) Rule {
+// Whole takes whole numbers from least to most; note, such as "in MiB", may be "".
+func Whole(least, most int64, note string) Rule {
 	return func(v any) (string, string) {
 		hint := fmt.Sprintf("a whole number from %d to %d", least, most)
 		if most == math.MaxInt64 {
 			hint = fmt.Sprintf("a whole number from %d", least)
 		}
-		if unit != "" {
-			hint += " (" + unit + ")"
+		if note != "" {
+			hint += ", " + note
 		}
 		n, err := ParseInt(v)
 		if err == nil && n >= least && n <= most {
