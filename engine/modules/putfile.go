@@ -85,12 +85,12 @@ is=$farm_k
 case $is in
 other) die "$dest is neither a file nor a folder" ;;
 esac
+if [ $is != absent ] && [ -n "$keep" ]; then report "$dest"; exit 0; fi
 old=
 if [ -f "$dest" ]; then
 	sumof sha1 "$dest"
 	old=$farm_s
 fi
-if [ $is != absent ] && [ -n "$keep" ]; then report "$dest"; exit 0; fi
 if [ "$old" != "$sum" ]; then
 	changed=1
 	say content 1
