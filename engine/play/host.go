@@ -24,6 +24,7 @@ type host struct {
 	see   func(magic *value.Dict) // has its tasks see these variables of the play
 	gone  int                     // hosts that had failed when it did so last
 	began time.Time
+	path  []int // of the task that was started last, in the play under way
 
 	login Login         // guarded by run.mu
 	conn  engine.Conn   // guarded by run.mu
@@ -73,7 +74,7 @@ func (b *batch) prepare(h *host) error {
 	}
 	h.see = func(magic *value.Dict) { s.Vars = vars.With(magic, p.Vars, files) }
 	h.see(magic)
-	h.gone = len(b.gone)
+	h.gone, h.path = len(b.gone), nil
 	if err := b.run.connect(h, p.Keys); err != nil {
 		return err
 	}

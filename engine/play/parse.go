@@ -97,14 +97,20 @@ func (r *reader) file(path string, depth int) []*Play {
 		return nil
 	}
 	at := source.Pos{File: path, Line: 1, Col: 1}
+	full, err := filepath.Abs(path)
+	if err != nil {
+		r.add(err)
+		return nil
+	}
 	items, _ := v.([]any)
 	if len(items) == 0 && v != nil {
 		r.fail(at, `a playbook is a list: begin each play with "- hosts:"`, "the file holds %s, not a list of plays or tasks", value.Kind(v))
 		return nil
 	}
 	if !slices.ContainsFunc(items, isPlay) {
-		one := taskFile(path)
-		one.Tasks, err = r.ParseTasks(path, v, at, "a task file")
+		one := taskFile(full)
+		one.Pos.File = path
+		one.Tasks, err = r.ParseTasks(full, v, at, "a task file")
 		r.add(err)
 		return []*Play{one}
 	}
@@ -119,7 +125,7 @@ func (r *reader) file(path string, depth int) []*Play {
 		case !d.Has("hosts"):
 			r.fail(d.Pos(), "", "the play has no hosts")
 		default:
-			plays = append(plays, r.play(path, d))
+			plays = append(plays, r.play(full, d))
 		}
 	}
 	return plays

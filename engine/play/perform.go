@@ -23,7 +23,8 @@ type batch struct {
 	mu      sync.Mutex // guards what follows
 	failed  int
 	gone    map[string]bool // hosts of the play that failed, in any batch
-	abort   bool            // too many have failed: the rest stops at its next task
+	abort   bool            // too many have failed: the rest stops
+	last    []int           // after the task at this path
 	stop    bool            // and no play follows
 	end     bool            // meta: end_batch
 	endPlay bool
@@ -73,23 +74,38 @@ func (b *batch) emit(h *host) engine.Emit {
 // gate has the host with that index wait for its turn.
 func (b *batch) gate(i int, h *host) task.Gate {
 	return func(_ context.Context, t *task.Task, path []int) (func(), error) {
-		single := t.Keys.Has("run_once") || b.play.Keys.Has("run_once") // then the first host goes first
-		leave, err := b.steps.wait(b.run.soft, i, path, single)
+		leave, err := b.steps.wait(b.run.soft, i, path, b.limit(t))
+		if err == nil && b.run.soft.Err() != nil {
+			leave()
+			err = context.Cause(b.run.soft)
+		}
 		if err != nil {
 			return nil, engine.Blame(engine.Cancelled, fmt.Errorf("%s: task %q is not started: %w", t.Pos, t.Title(), err))
 		}
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		if b.abort || b.end {
+		if b.end || b.abort && slices.Compare(path, b.last) > 0 {
 			leave()
 			return nil, errStopped
 		}
+		h.path = slices.Clone(path)
 		if len(b.gone) != h.gone {
 			h.gone = len(b.gone)
 			h.see(b.magic())
 		}
 		return leave, nil
 	}
+}
+
+// limit is how many hosts may do a task at once; 0 = any number. With one at a time they go
+// in the order of the batch, so a task with run_once is the first host's.
+func (b *batch) limit(t *task.Task) int {
+	if t.Keys.Has("run_once") || b.play.Keys.Has("run_once") {
+		return 1
+	}
+	v, _ := t.Keys.Get("throttle")
+	n, _ := v.(int64)
+	return int(n)
 }
 
 // tasks runs the play on one host.
@@ -136,6 +152,9 @@ func (b *batch) settle(h *host) {
 		b.gone[h.name] = true
 		if b.fatal(h) || b.play.MaxFail >= 0 && float64(b.failed)*100 > b.play.MaxFail*float64(len(b.names)) {
 			b.abort, b.stop = true, true
+			if slices.Compare(h.path, b.last) > 0 {
+				b.last = h.path
+			}
 		}
 	}
 }

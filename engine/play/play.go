@@ -12,7 +12,7 @@ import (
 // Play is one play of a playbook. Its templates are not evaluated.
 type Play struct {
 	Pos  source.Pos
-	File string // the playbook, task file or role's folder that it came from
+	File string // the playbook, task file or role's folder that it came from, absolute
 	Name any    // text or a Template; nil = the hosts
 
 	Hosts any // a host pattern or a list of them

@@ -89,7 +89,7 @@ func (r *run) all(ctx context.Context, plays []*Play) error {
 			return err
 		}
 		if len(names) == 0 {
-			r.o.Emit(engine.Event{Kind: engine.Warning, Phase: r.title(p), Text: "no host matches; the play is left out"})
+			r.o.Emit(engine.Event{Kind: engine.Warning, Phase: r.title(p), Text: fmt.Sprintf("play %q is left out: no host matches", r.title(p))})
 			continue
 		}
 		any = true

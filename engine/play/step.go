@@ -21,8 +21,8 @@ type stepper struct {
 // step is a place in the order of tasks.
 type step struct {
 	path    []int
-	hosts   int  // that are at it, waiting or running
-	single  bool // one at a time
+	hosts   int // that are at it, waiting or running
+	limit   int // of those that run at once; 0 = none
 	running int
 	waiting []waiter // sorted by host
 }
@@ -42,14 +42,14 @@ func newStepper(hosts, forks int, free bool) *stepper {
 	return s
 }
 
-// wait has host wait for its turn at path; with single set only one host is there at a time.
+// wait has host wait for its turn at path; at most limit hosts run there at once, 0 = any.
 // leave gives its slot back. The error is why ctx ended.
-func (s *stepper) wait(ctx context.Context, host int, path []int, single bool) (leave func(), err error) {
+func (s *stepper) wait(ctx context.Context, host int, path []int, limit int) (leave func(), err error) {
 	w := waiter{host, make(chan struct{})}
 	s.mu.Lock()
 	to := s.step(path)
 	to.hosts++
-	to.single = single
+	to.limit = limit
 	i, _ := slices.BinarySearchFunc(to.waiting, host, func(w waiter, host int) int { return w.host - host })
 	to.waiting = slices.Insert(to.waiting, i, w)
 	s.depart(host)
@@ -113,7 +113,7 @@ func (s *stepper) depart(host int) {
 // grant starts who may start.
 func (s *stepper) grant() {
 	for _, st := range s.steps {
-		for s.slots > 0 && len(st.waiting) > 0 && (!st.single || st.running == 0) {
+		for s.slots > 0 && len(st.waiting) > 0 && (st.limit == 0 || st.running < st.limit) {
 			close(st.waiting[0].turn)
 			st.waiting = st.waiting[1:]
 			s.slots--

@@ -27,6 +27,7 @@ func (p Play) Event(e engine.Event, s *engine.State) error {
 		if p.verbose {
 			p.line(e, e.Task+withItem(e)+" ...")
 		}
+		p.shown[e.VM] = e.Time // output counts as a sign of life only after a while
 	case engine.TaskEnded:
 		p.task(e)
 	case engine.PhaseEnded, engine.VMEnded: // the recap tells
@@ -119,6 +120,7 @@ type PlayedHost struct {
 // Recap is a sink that collects what happened on each host, for the end of a playbook.
 type Recap struct {
 	Hosts map[string]*PlayedHost
+	order []string // as the plays had them
 	keep  bool
 }
 
@@ -137,6 +139,7 @@ func (r *Recap) Event(e engine.Event, _ *engine.State) error {
 	}
 	if e.Kind == engine.VMEnded {
 		h.Status, h.Error = e.Status, e.Text
+		r.order = append(r.order, e.VM)
 		if h.Failed > 0 && (e.Status == engine.OK || e.Status == engine.Unreachable) {
 			h.Failed, h.Rescued = 0, h.Failed
 		} else if h.Failed > 1 {
@@ -190,7 +193,7 @@ func (r *Recap) Write(w io.Writer, s *engine.State, log, again string) error {
 	p := &printer{w: w}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "HOST\tRESULT\tOK\tCHANGED\tSKIPPED\tFAILED\tUNREACHABLE\tRESCUED\tIGNORED\tTIME")
-	for _, name := range s.Order {
+	for _, name := range r.order {
 		h, vm := r.Hosts[name], s.VMs[name]
 		fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", name, verdict(h.Status), h.OK, h.Changed, h.Skipped,
 			h.Failed, h.Unreachable, h.Rescued, h.Ignored, Elapsed(vm.Ended.Sub(vm.Started)))
@@ -198,7 +201,7 @@ func (r *Recap) Write(w io.Writer, s *engine.State, log, again string) error {
 	if p.err = tw.Flush(); p.err != nil {
 		return p.err
 	}
-	for _, name := range s.Order {
+	for _, name := range r.order {
 		if r.Hosts[name].Status != engine.OK {
 			r.failure(p, s.VMs[name], log, again)
 		}
