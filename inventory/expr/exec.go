@@ -256,6 +256,9 @@ func (m *machine) load(x any, missingOK bool) (*machine, bool) {
 		throw("more than %d macros and includes inside each other", maxCalls)
 	}
 	if m.vars.e.o.ReadFile == nil {
+		if missingOK {
+			return nil, false
+		}
 		throw("files cannot be included here")
 	}
 	var last error

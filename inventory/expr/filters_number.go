@@ -98,7 +98,10 @@ func (c *call) numberArg(i int, name string) any {
 
 func absFilter(c *call) any {
 	n := c.number()
-	if c, _ := compareNumbers(n, int64(0)); c < 0 {
+	if f, ok := n.(float64); ok {
+		return math.Abs(f)
+	}
+	if toBig(n).Sign() < 0 {
 		return negate(n)
 	}
 	return n

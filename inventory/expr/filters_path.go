@@ -9,8 +9,8 @@ import (
 func pathFilters() map[string]function {
 	return map[string]function{
 		"path_join":  pathJoin,
-		"basename":   func(c *call) any { s := c.text(); return s[strings.LastIndexByte(s, '/')+1:] },
-		"dirname":    func(c *call) any { return dirname(c.text()) },
+		"basename":   func(c *call) any { s := c.needText(); return s[strings.LastIndexByte(s, '/')+1:] },
+		"dirname":    func(c *call) any { return dirname(c.needText()) },
 		"expanduser": func(c *call) any { return c.m.expandUser(c.text()) },
 		"expandvars": expandVars,
 		"realpath":   realPath, "relpath": relPath, "splitext": splitExt,

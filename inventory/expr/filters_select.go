@@ -245,13 +245,16 @@ func itemsToDict(c *call) any {
 	d := value.NewDict()
 	for _, item := range c.items() {
 		k, v := c.m.index(item, kn), c.m.index(item, vn)
-		if isUndefined(k) || isUndefined(v) {
+		if missing(k) || missing(v) {
 			throw("items2dict needs items with %q and %q", kn, vn)
 		}
 		d.Set(dictKey(k), v)
 	}
 	return d
 }
+
+// missing says whether x is undefined otherwise than by an inline if.
+func missing(x any) bool { u, ok := x.(*undefined); return ok && !u.soft }
 
 func dictSort(c *call) any {
 	caseful, by, reverse := c.bool(0, "case_sensitive", false), c.str(1, "by", "key"), c.bool(2, "reverse", false)

@@ -153,7 +153,7 @@ func commentFilter(c *call) any {
 	for range c.int(-1, "prefix_count", 1) {
 		lines = append(lines, prefix)
 	}
-	body := strings.Split(c.text(), "\n")
+	body := strings.Split(c.needText(), "\n")
 	for i, l := range body {
 		if l == "" && i < len(body)-1 {
 			lines = append(lines, bare)

@@ -24,7 +24,7 @@ func converted(s string) any {
 	if ok && l.skip(',') { // a tuple without brackets
 		var more []any
 		more, _, ok = l.items(0)
-		v = append([]any{v}, more...)
+		v = append(tuple{v}, more...)
 	}
 	if l.blanks(); !ok || l.i < len(s) {
 		return s
@@ -36,8 +36,7 @@ func converted(s string) any {
 	return v
 }
 
-// literal reads one Python literal of package value's kinds: no sets, no bytes, no
-// complex numbers. A tuple is a list.
+// literal reads one Python literal: no sets, no bytes, no complex numbers.
 type literal struct {
 	s     string
 	i     int
@@ -97,7 +96,7 @@ func (l *literal) value() (any, bool) {
 		if ok && len(list) == 1 && !comma {
 			return list[0], true
 		}
-		return list, ok && (len(list) > 0 || !comma)
+		return tuple(list), ok && (len(list) > 0 || !comma)
 	case c == '{':
 		l.i++
 		return l.dict()
@@ -150,6 +149,8 @@ func (l *literal) dict() (any, bool) {
 		switch k.(type) {
 		case []any, *value.Dict:
 			return nil, false
+		case tuple:
+			k = dictKey(k)
 		}
 		v, ok := l.value()
 		if !ok {

@@ -69,7 +69,7 @@ func (m *machine) value() (v any, err error) {
 		if m.written != 1 || !m.verbatim {
 			v = m.worth(s)
 			if _, isText := v.(string); !isText {
-				return v, nil
+				return m.export(v), nil
 			}
 		}
 		return s + m.lost(s), nil
@@ -78,7 +78,7 @@ func (m *machine) value() (v any, err error) {
 	x, verbatim := m.evalSingle(m.prog.single)
 	v = m.export(x)
 	if s, ok := v.(string); ok && !verbatim {
-		v = m.worth(s)
+		v = m.export(m.worth(s))
 	}
 	if s, ok := v.(string); ok {
 		return s + m.lost(s), nil

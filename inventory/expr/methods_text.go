@@ -131,7 +131,7 @@ func stringMethods() map[string]function {
 		},
 		"format": func(c *call) any { c.open = true; return braceFormat(c.m, c.text(), c.args, c.named) },
 		"expandtabs": func(c *call) any {
-			return strings.ReplaceAll(c.text(), "\t", strings.Repeat(" ", int(min(64, c.int(0, "tabsize", 8)))))
+			return expandTabs(c.text(), int(min(64, c.int(0, "tabsize", 8))))
 		},
 		"encode": func(c *call) any { c.str(0, "encoding", ""); return c.text() },
 		"decode": func(c *call) any { c.str(0, "encoding", ""); return c.text() },

@@ -21,7 +21,7 @@ func tests() map[string]function {
 		"even":        func(c *call) any { return equal(c.modulo(int64(2)), int64(0)) },
 		"odd":         func(c *call) any { return equal(c.modulo(int64(2)), int64(1)) },
 		"divisibleby": func(c *call) any { return equal(c.modulo(c.numberArg(0, "num")), int64(0)) },
-		"sameas":      func(c *call) any { return sameAs(c.defined(), c.need(0, "other")) },
+		"sameas":      func(c *call) any { return sameAs(c.in, c.need(0, "other")) },
 		"in":          func(c *call) any { return c.m.contains(c.need(0, "seq"), c.defined()) },
 		"contains":    func(c *call) any { return c.m.contains(c.defined(), c.need(0, "value")) },
 		"subset":      func(c *call) any { return subset(c.items(), c.m.items(c.need(0, "b"))) },
@@ -118,6 +118,9 @@ func (c *call) modulo(n any) any { return arithmetic("%", c.number(), n) }
 
 // sameAs is Python's `is` as far as values show it.
 func sameAs(a, b any) bool {
+	if isUndefined(a) {
+		return false
+	}
 	_, abool := a.(bool)
 	_, bbool := b.(bool)
 	return abool == bbool && equal(a, b)

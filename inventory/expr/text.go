@@ -5,6 +5,28 @@ import (
 	"unicode/utf8"
 )
 
+// expandTabs fills each tab up to the next column that size divides.
+func expandTabs(s string, size int) string {
+	var b strings.Builder
+	col := 0
+	for _, r := range s {
+		switch r {
+		case '\t':
+			if size > 0 {
+				n := size - col%size
+				b.WriteString(strings.Repeat(" ", n))
+				col += n
+			}
+			continue
+		case '\n', '\r':
+			col = -1
+		}
+		b.WriteRune(r)
+		col++
+	}
+	return bounded(b.String())
+}
+
 // pad fills s up to width characters.
 func pad(s string, width int, fill string, left, right bool) string {
 	missing := width - utf8.RuneCountInString(s)
@@ -36,7 +58,7 @@ func replaceText(s, old, with string, n int64) string {
 
 // splitText is Python's split and rsplit, also the filter split.
 func splitText(c *call, fromRight bool) any {
-	s := c.text()
+	s := c.needText()
 	sep := c.value(0, "sep", nil)
 	limit := int(c.int(1, "maxsplit", -1))
 	var parts []string

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"fmt"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -17,6 +18,7 @@ type yamlWriter struct {
 	indent int
 	sort   bool
 	flow   bool // leaves in flow style
+	inside int  // of flow collections
 }
 
 func toYAML(nice bool) function {
@@ -109,6 +111,8 @@ func sortable(d *value.Dict) bool {
 func (w *yamlWriter) inline(x any) {
 	switch t := x.(type) {
 	case []any:
+		w.inside++
+		defer func() { w.inside-- }()
 		w.b.WriteByte('[')
 		for i, y := range t {
 			if i > 0 {
@@ -118,6 +122,8 @@ func (w *yamlWriter) inline(x any) {
 		}
 		w.b.WriteByte(']')
 	case *value.Dict:
+		w.inside++
+		defer func() { w.inside-- }()
 		w.b.WriteByte('{')
 		for i, p := range w.pairs(t) {
 			if i > 0 {
@@ -134,7 +140,7 @@ func (w *yamlWriter) inline(x any) {
 	case bool:
 		w.b.WriteString(strings.ToLower(text(t)))
 	case string:
-		w.b.WriteString(scalarText(t))
+		w.b.WriteString(scalarText(t, w.inside > 0))
 	default:
 		s := text(x)
 		if isFloat(x) && !strings.Contains(s, ".") {
@@ -202,19 +208,44 @@ func (w *yamlWriter) block(x any, col int, open bool) {
 	}
 }
 
-// scalarText is s plain if it reads back as the same text, else quoted.
-func scalarText(s string) string {
+// doubleQuoted is s in double quotes, with YAML's escapes for what they alone can hold.
+func doubleQuoted(s string) string {
+	const escaped = "\x00\a\b\t\n\v\f\r\x1b\"\\"
+	var b strings.Builder
+	b.WriteByte('"')
 	for _, r := range s {
-		if r < 0x20 || r == 0x7f {
-			w := jsonWriter{utf8: true}
-			w.str(s)
-			return w.b.String()
+		switch i := strings.IndexRune(escaped, r); {
+		case i >= 0:
+			b.WriteByte('\\')
+			b.WriteByte("0abtnvfre\"\\"[i])
+		case r < 0x20 || r == 0x7f:
+			fmt.Fprintf(&b, `\x%02X`, r)
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\U%08X`, r)
+		default:
+			b.WriteRune(r)
 		}
 	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// scalarText is s plain if it reads back as the same text, else quoted; flow says that it
+// stands in a flow collection.
+func scalarText(s string, flow bool) string {
+	for _, r := range s {
+		if r < 0x20 || r == 0x7f || r > 0xffff {
+			return doubleQuoted(s)
+		}
+	}
+	brackets := ",[]{}"
+	if !flow {
+		brackets = "\n" // s has none
+	}
 	plain := s != "" && strings.TrimSpace(s) == s && strings.IndexByte("!&*-?|>@%`\"'#,[]{}=<:", s[0]) < 0 &&
-		!strings.ContainsAny(s, ",[]{}") && !strings.Contains(s, ": ") && !strings.Contains(s, " #") && !strings.HasSuffix(s, ":")
+		!strings.ContainsAny(s, brackets) && !strings.Contains(s, ": ") && !strings.Contains(s, " #") && !strings.HasSuffix(s, ":")
 	if s != "" && (s[0] == '-' || s[0] == ':' || s[0] == '?') && len(s) > 1 && s[1] != ' ' {
-		plain = !strings.ContainsAny(s, ",[]{}#") && !strings.Contains(s, ": ") && !strings.HasPrefix(s, "---") && !strings.HasSuffix(s, ":")
+		plain = !strings.ContainsAny(s, brackets+"#") && !strings.Contains(s, ": ") && !strings.HasPrefix(s, "---") && !strings.HasSuffix(s, ":")
 	}
 	if plain {
 		// What reads as a number, a boolean or nothing needs quotes.
