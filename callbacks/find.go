@@ -22,19 +22,23 @@ import (
 // source_index and task_index besides the host's own.
 type RunTasks func(ctx context.Context, im *engine.Image, file string, vars *value.Dict) error
 
+// ReadBy lists what the outcome of a user's task file depends on beside its arguments and the
+// definition: the files and variables that it reads.
+type ReadBy func(im *engine.Image, file string, vars *value.Dict) ([]engine.Input, error)
+
 // Find makes the lookup of callbacks by the names in definitions. A user's file comes first:
 // in each of dirs, folders on the controller in order, callbacks/NAME.yaml, .yml or an
 // executable callbacks/NAME, or NAME itself where it is a path. Task files are run by
-// run; nil = they are refused. An unknown name is a user's fault and the error names
+// run, nil = they are refused, and made anew when what reads lists has changed. An unknown name is a user's fault and the error names
 // the places searched and the nearest known name.
-func Find(dirs []string, run RunTasks) func(name string) (engine.CallbackDef, error) {
+func Find(dirs []string, run RunTasks, reads ReadBy) func(name string) (engine.CallbackDef, error) {
 	return func(name string) (engine.CallbackDef, error) {
 		file, searched, err := findFile(dirs, name)
 		if err != nil {
 			return engine.CallbackDef{}, engine.Blame(engine.UserFault, fmt.Errorf("callback %q: %w", name, err))
 		}
 		if file != "" {
-			return userDef(name, file, run)
+			return userDef(name, file, run, reads)
 		}
 		var known []string
 		for _, d := range All() {
@@ -89,13 +93,13 @@ func findFile(dirs []string, name string) (file string, searched []string, err e
 	return "", searched, nil
 }
 
-func userDef(name, file string, run RunTasks) (engine.CallbackDef, error) {
+func userDef(name, file string, run RunTasks, reads ReadBy) (engine.CallbackDef, error) {
 	def := engine.CallbackDef{Name: name}
 	if trimExt(file) != file {
 		if run == nil {
 			return def, engine.Blamef(engine.UserFault, "callback %q: the task file %q cannot be run here", name, file)
 		}
-		def.New = func() engine.Callback { return &userTasks{userFile: userFile{file: file}, run: run} }
+		def.New = func() engine.Callback { return &userTasks{userFile: userFile{file: file}, run: run, reads: reads} }
 		return def, nil
 	}
 	if st, err := os.Stat(file); err != nil || st.Mode()&0o111 == 0 {
@@ -161,6 +165,28 @@ type userTasks struct {
 	userFile `yaml:"-"`
 	Args     *value.Dict `yaml:",rest"` // any; the file sees them as `task`
 	run      RunTasks
+	reads    ReadBy
+}
+
+// Key also covers what the tasks read: other files, and variables of the inventory.
+func (u *userTasks) Key(ctx context.Context, im *engine.Image) (string, error) {
+	own, err := u.userFile.Key(ctx, im)
+	if err != nil || u.reads == nil {
+		return own, err
+	}
+	inputs, err := u.reads(im, u.file, u.vars(im))
+	if err != nil {
+		return "", engine.Blame(engine.UserFault, err)
+	}
+	h := sha256.New()
+	fmt.Fprintln(h, own)
+	for _, in := range inputs {
+		if in.Unknown != "" && im.Emit != nil {
+			im.Emit(engine.Event{Kind: engine.Warning, Text: in.Unknown + "; the image is not made anew when that changes"})
+		}
+		fmt.Fprintf(h, "%q %s\n", in.Name, in.Digest)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // Run runs the task file with tmp_dir and libvirt_pool_dir of the definition set to

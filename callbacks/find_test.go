@@ -14,7 +14,7 @@ import (
 )
 
 func TestFindBuiltInByNameAndPath(t *testing.T) {
-	find := Find([]string{t.TempDir()}, nil)
+	find := Find([]string{t.TempDir()}, nil, nil)
 	for name, want := range map[string]string{
 		"fetch": "fetch", "callbacks/sources/fetch.yaml": "fetch", "callbacks/sources/fetch.yml": "fetch",
 		"callbacks/sources/unarchive.yml": "unarchive", "callbacks/sources/unarchive.yaml": "unarchive",
@@ -33,7 +33,7 @@ func TestFindUnknownNamesPlacesAndNearest(t *testing.T) {
 		"fetsh": `did you mean "fetch"?`, "callbacks/sources/setup_imag.yaml": `did you mean "setup_image"?`,
 		"mine": filepath.Join(dir, "callbacks/mine.yaml"), "": "no name", "../../etc/passwd": "no name",
 	} {
-		_, err := Find([]string{dir}, nil)(name)
+		_, err := Find([]string{dir}, nil, nil)(name)
 		if err == nil || !strings.Contains(err.Error(), want) || engine.FaultOf(err) != engine.UserFault {
 			t.Errorf("%q: %v (%s), want %q", name, err, engine.FaultOf(err), want)
 		}
@@ -54,7 +54,7 @@ func TestUserTaskFileWinsAndSeesItsTask(t *testing.T) {
 	find := Find([]string{first, second}, func(_ context.Context, _ *engine.Image, file string, v *value.Dict) error {
 		ran, vars = file, v
 		return boom
-	})
+	}, nil)
 	for name, want := range map[string]string{"fetch": filepath.Join(second, "callbacks/fetch.yaml"), "callbacks/sources/fetch.yml": filepath.Join(first, "callbacks/sources/fetch.yml")} {
 		d, err := find(name)
 		if err != nil {
@@ -98,7 +98,7 @@ func TestUserProgramGetsJSONAndAnswers(t *testing.T) {
 		if err := os.Chmod(file, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		d, err := Find([]string{dir}, nil)("mine")
+		d, err := Find([]string{dir}, nil, nil)("mine")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +130,40 @@ func TestUserProgramGetsJSONAndAnswers(t *testing.T) {
 		}
 	}
 	write(t, filepath.Join(dir, "callbacks/plain"), "text")
-	if _, err := Find([]string{dir}, nil)("plain"); err == nil || !strings.Contains(err.Error(), "chmod +x") {
+	if _, err := Find([]string{dir}, nil, nil)("plain"); err == nil || !strings.Contains(err.Error(), "chmod +x") {
 		t.Errorf("a file that cannot run: %v", err)
+	}
+}
+
+func TestUserTaskFileIsMadeAnewWhenWhatItReadsChanges(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "callbacks/mine.yaml"), "- debug:\n")
+	im, _ := newImage(t)
+	inputs := []engine.Input{{Name: "variable release", Digest: "1"}}
+	find := Find([]string{dir}, func(context.Context, *engine.Image, string, *value.Dict) error { return nil },
+		func(*engine.Image, string, *value.Dict) ([]engine.Input, error) { return inputs, nil })
+	key := func() string {
+		d, err := find("mine")
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, err := d.New().(engine.Keyed).Key(t.Context(), im)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	first := key()
+	if key() != first {
+		t.Error("the same inputs give another key")
+	}
+	if inputs = []engine.Input{{Name: "variable release", Digest: "2"}}; key() == first {
+		t.Error("a changed variable gives the same key")
+	}
+	var warned []string
+	im.Emit = func(e engine.Event) { warned = append(warned, e.Text) }
+	inputs = append(inputs, engine.Input{Name: "unknown", Unknown: "a name comes from a result"})
+	if key(); len(warned) != 1 || !strings.Contains(warned[0], "a name comes from a result") {
+		t.Errorf("warnings %q", warned)
 	}
 }

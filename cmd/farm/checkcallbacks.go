@@ -16,7 +16,7 @@ import (
 // checkCallbacks finds unknown callbacks in a VM's definition, and arguments that they do
 // not take.
 func checkCallbacks(inv *inventory.Inventory, vm inventory.VM) error {
-	find := callbacks.Find(callbackDirs(inv, vm), func(context.Context, *engine.Image, string, *value.Dict) error { return nil })
+	find := callbacks.Find(callbackDirs(inv, vm), func(context.Context, *engine.Image, string, *value.Dict) error { return nil }, nil)
 	var errs []error
 	for _, src := range vm.Def.Metadata.Sources {
 		for _, t := range src.BeforeProvision {

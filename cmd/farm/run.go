@@ -307,7 +307,7 @@ func (s *session) preparation(vm inventory.VM) (engine.Preparation, error) {
 	}
 	return engine.Preparation{
 		VM: vm, Local: local.New(), KeyPath: key, Mirror: mirror, Facts: factsMap(s.expand.Facts(vm.Host)), Vars: s.inv.VMVars(vm),
-		Offline: s.flags.offline, Callback: callbacks.Find(callbackDirs(s.inv, vm), s.callbackRunner(vm)),
+		Offline: s.flags.offline, Callback: callbacks.Find(callbackDirs(s.inv, vm), s.callbackRunner(vm), s.callbackInputs(vm)),
 	}, nil
 }
 
