@@ -41,7 +41,7 @@ func (a *Ansible) Setup() error {
 	}
 	known := fmt.Sprintf("[%s]:%s %s", host, port, ssh.MarshalAuthorizedKey(a.Server.HostKey))
 	config := fmt.Sprintf("[defaults]\nstdout_callback = record\ncallback_plugins = %s\nretry_files_enabled = false\ninternal_poll_interval = 0.001\n"+
-		"[ssh_connection]\npipelining = true\ncontrol_path_dir = %s/cp\nssh_args = -o ControlMaster=auto -o ControlPersist=60s -o UserKnownHostsFile=%s/known\n", a.Dir, a.Dir, a.Dir)
+		"[ssh_connection]\npipelining = true\nusetty = false\ncontrol_path_dir = %s/cp\nssh_args = -o ControlMaster=auto -o ControlPersist=60s -o UserKnownHostsFile=%s/known\n", a.Dir, a.Dir, a.Dir)
 	return errors.Join(
 		os.WriteFile(filepath.Join(a.Dir, "record.py"), recorder, 0o644),
 		os.WriteFile(filepath.Join(a.Dir, "known"), []byte(known), 0o644),

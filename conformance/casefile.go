@@ -24,6 +24,7 @@ type Case struct {
 	Text []byte
 	Directives
 	section
+	telling map[string]bool // names that telling modules register
 }
 
 // section is the form of a case that is a mapping.
@@ -113,6 +114,8 @@ func ParseCase(name string, text []byte) (*Case, error) {
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		return nil, err
 	}
+	c.telling = map[string]bool{}
+	c.registers(&doc)
 	if len(doc.Content) == 0 {
 		return nil, errors.New("no tasks")
 	}
@@ -129,6 +132,23 @@ func ParseCase(name string, text []byte) (*Case, error) {
 		return nil, errors.New("no list of tasks")
 	}
 	return c, nil
+}
+
+// registers notes what telling modules register, at any depth.
+func (c *Case) registers(n *yaml.Node) {
+	name, tells := "", false
+	for i, child := range n.Content {
+		c.registers(child)
+		if n.Kind == yaml.MappingNode && i%2 == 0 {
+			tells = tells || telling[shortName(child.Value)]
+			if child.Value == "register" {
+				name = n.Content[i+1].Value
+			}
+		}
+	}
+	if tells && name != "" {
+		c.telling[name] = true
+	}
 }
 
 // directive reads one comment; other comments say what the case is about.

@@ -20,11 +20,11 @@ func (d Difference) String() string {
 }
 
 // Compare lists the differences of the runs of a case.
-func Compare(ansible, farm []*Run) []Difference {
+func Compare(of *Case, ansible, farm []*Run) []Difference {
 	var out []Difference
 	for i := range ansible {
 		c := comparison{run: i + 1}
-		c.runs(Normal(ansible[i]), Normal(farm[i]))
+		c.runs(Normal(of, ansible[i]), Normal(of, farm[i]))
 		out = append(out, c.found...)
 	}
 	return out
@@ -102,6 +102,7 @@ func (c *comparison) values(path string, a, f any) {
 			va, inA := x[k]
 			vf, inF := y[k]
 			switch {
+			case va == upload:
 			case !inA:
 				c.differ(path+"."+k, "has none", show(vf))
 			case !inF:

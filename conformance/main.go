@@ -109,7 +109,7 @@ func (o options) run(ctx context.Context, patterns []string) (failed int, err er
 		if err != nil {
 			return 0, err
 		}
-		differs, faults := Unexpected(c, Compare(answers[c.Name], runs), string(page))
+		differs, faults := Unexpected(c, Compare(c, answers[c.Name], runs), string(page))
 		if len(differs)+len(faults) > 0 {
 			failed++
 		}

@@ -28,14 +28,22 @@ var (
 	// silent are modules whose success has a result for one side only: what they bring about is compared.
 	silent = map[string]bool{"include_tasks": true, "include_role": true, "import_tasks": true, "import_role": true,
 		"meta": true}
+	// telling are modules whose failure is a result as any other: of other modules it is only
+	// compared whether it changed something and has a message.
+	telling = map[string]bool{"command": true, "shell": true, "raw": true, "script": true, "fail": true, "assert": true, "async_status": true}
 	// speaking are modules whose message is the user's own text even where the task fails.
 	speaking = map[string]bool{"fail": true, "assert": true}
 )
 
-// Normal rewrites a run into what is compared.
-func Normal(r *Run) *Run {
+// Normal rewrites a run of a case into what is compared.
+func Normal(c *Case, r *Run) *Run {
 	out := *r
 	out.Vars, _ = normal(r.Vars).(map[string]any)
+	for name, v := range out.Vars {
+		if !c.telling[name] {
+			out.Vars[name] = failure(v)
+		}
+	}
 	for _, k := range ofRescue {
 		delete(out.Vars, k)
 	}
@@ -63,12 +71,37 @@ func Normal(r *Run) *Run {
 		if e.Module == "setup" || e.Module == "gather_facts" {
 			delete(e.Result, "ansible_facts")
 		}
+		if (e.Status == "failed" || e.Status == "ignored") && !telling[e.Module] {
+			e.Result["failed"] = true
+			e.Result, _ = failure(e.Result).(map[string]any)
+		}
 		if (e.Status == "failed" || e.Status == "ignored") && !speaking[e.Module] && e.Result["msg"] != nil {
 			e.Result["msg"] = "(a message)"
 		}
 		out.Events = append(out.Events, e)
 	}
 	return &out
+}
+
+// failure is what is compared of the failure of a module that is not telling; other
+// values are returned as they are.
+func failure(v any) any {
+	m, ok := v.(map[string]any)
+	if !ok || m["failed"] != true {
+		return v
+	}
+	out := map[string]any{}
+	for _, k := range []string{"changed", "failed", "msg", "results", "item", "ansible_loop_var", "attempts"} {
+		if x, ok := m[k]; ok {
+			out[k] = x
+		}
+	}
+	if list, ok := out["results"].([]any); ok {
+		for i, x := range list {
+			list[i] = failure(x)
+		}
+	}
+	return out
 }
 
 func trim(result any) {
@@ -116,10 +149,13 @@ func normal(v any) any {
 	return v
 }
 
+// upload stands for a name that only ansible has; such a value is left out on both sides.
+const upload = "(temporary)"
+
 // temporary names ansible's upload folder, which farm has no equal of.
 func temporary(s string) string {
-	if strings.Contains(s, "/.ansible/tmp/ansible-tmp-") || strings.HasPrefix(s, "/tmp/ansible") {
-		return "(temporary)"
+	if strings.Contains(s, "/.ansible/tmp/") {
+		return upload
 	}
 	return s
 }

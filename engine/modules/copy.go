@@ -3,6 +3,7 @@ package modules
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
 	"crypto/sha1"
 	"encoding/hex"
 	"encoding/json"
@@ -146,11 +147,8 @@ func (m *Copy) local(ctx context.Context, t *engine.Task, p putting) (engine.Res
 	if m.Checksum != "" && !strings.EqualFold(m.Checksum, p.sum) {
 		return failed("%q has the checksum %s, not %s", file, p.sum, m.Checksum), nil
 	}
-	r, err := p.put(ctx, t)
-	if r.Values != nil && !r.Failed {
-		r.Values.Set("src", file)
-	}
-	return r, err
+	p.src = file
+	return p.put(ctx, t)
 }
 
 // file is a putting's content from a file of the controller.
@@ -161,9 +159,9 @@ func (p *putting) file(files engine.Finder, file string) error {
 		return err
 	}
 	defer f.Close()
-	h := sha1.New()
-	p.size, err = io.Copy(h, f)
-	p.sum = hex.EncodeToString(h.Sum(nil))
+	h, m := sha1.New(), md5.New()
+	p.size, err = io.Copy(io.MultiWriter(h, m), f)
+	p.sum, p.md5 = hex.EncodeToString(h.Sum(nil)), hex.EncodeToString(m.Sum(nil))
 	return err
 }
 

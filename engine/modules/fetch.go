@@ -47,7 +47,7 @@ func (m *Fetch) Run(ctx context.Context, t *engine.Task) (engine.Result, error) 
 		return r.failure(fmt.Sprintf("fetch %q", m.Src)), nil
 	case r.is("missing"):
 		if !m.FailOnMissing {
-			return engine.Result{Msg: "the remote file does not exist, not transferring, ignored"}, nil
+			return engine.Result{Msg: "the remote file does not exist, not transferring, ignored", Values: value.NewDict("file", m.Src)}, nil
 		}
 		return failed("the remote file %q does not exist", m.Src), nil
 	}

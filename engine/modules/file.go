@@ -91,7 +91,7 @@ timed() {
 }
 clear_way() {
 	[ $is = absent ] && return
-	if [ -n "$force" ] || [ $is = link ] && [ $state = link ]; then rm -f -- "$path" || exit; return; fi
+	if [ -n "$force" ] || { [ $is = link ] && [ $state = link ]; }; then rm -f -- "$path" || exit; return; fi
 	die "$path is a $is already; force: true replaces it"
 }
 case $state in

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"farm/engine"
 	"farm/inventory/value"
@@ -90,6 +91,7 @@ if [ -f "$dest" ]; then
 		if [ "$(sum "$algorithm" "$dest")" = "$want" ]; then attrs "$dest"; report "$dest"; say checksum "$(sum sha1 "$dest")"; say code 304; exit; fi
 	elif [ -z "$force$folder" ]; then attrs "$dest"; report "$dest"; say checksum "$(sum sha1 "$dest")"; say code 304; exit; fi
 	old=$(sum sha1 "$dest")
+	say old "$old"
 fi
 if [ -n "$check" ]; then say changed 1; say path "$dest"; exit; fi
 tmp=${dest%/*}/.${dest##*/}.farm-$token
@@ -142,6 +144,7 @@ func (m *GetURL) Run(ctx context.Context, t *engine.Task) (engine.Result, error)
 	if m.Backup {
 		vars["backup"] = backupSuffix()
 	}
+	began := time.Now()
 	r, err := script{Text: getURLScript, Vars: vars, Stdin: strings.NewReader(curlConfig(m.Headers, m.Username, m.Password, m.Agent))}.run(ctx, t)
 	if err != nil {
 		return engine.Result{}, err
@@ -152,9 +155,16 @@ func (m *GetURL) Run(ctx context.Context, t *engine.Task) (engine.Result, error)
 		res.Values.Set("dest", m.Dest)
 		return res, nil
 	}
-	d := value.NewDict("url", m.URL, "dest", text(r.get("path")), "status_code", r.number("code", 10))
+	d := value.NewDict("url", m.URL, "dest", text(r.get("path")), "elapsed", int64(time.Since(began)/time.Second))
+	if code := r.number("code", 10); code != 0 { // file:// has none
+		d.Set("status_code", code)
+	}
 	if sum := r.get("checksum"); sum != "" {
-		d.Set("checksum_dest", sum)
+		d.Set("checksum_dest", nil)
+		if old := r.get("old"); old != "" {
+			d.Set("checksum_dest", old)
+		}
+		d.Set("checksum_src", sum)
 	}
 	if saved := r.get("backup"); saved != "" {
 		d.Set("backup_file", text(saved))

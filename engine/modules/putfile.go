@@ -3,6 +3,7 @@ package modules
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
 	"crypto/rand"
 	"crypto/sha1"
 	"encoding/hex"
@@ -20,7 +21,8 @@ import (
 type putting struct {
 	dest     string // a folder, if name is set, or the file itself
 	name     string // the file's name where dest is a folder; "" = that is an error
-	sum      string // SHA-1 of the content, in hex
+	sum, md5 string // SHA-1 and MD5 of the content, in hex; the latter may be ""
+	src      string // what the result calls its source, where it is written; may be ""
 	size     int64
 	open     func() (io.ReadCloser, error) // the content; nil with from
 	from     string                        // a file of the guest to copy
@@ -37,7 +39,8 @@ type putting struct {
 // content is a putting's open for bytes in memory; it sets sum and size.
 func (p *putting) content(b []byte) {
 	h := sha1.Sum(b)
-	p.sum, p.size = hex.EncodeToString(h[:]), int64(len(b))
+	m := md5.Sum(b)
+	p.sum, p.md5, p.size = hex.EncodeToString(h[:]), hex.EncodeToString(m[:]), int64(len(b))
 	p.open = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
 }
 
@@ -158,8 +161,26 @@ const smallFile = 16 << 10
 // put makes the file so. The result has dest, checksum, the file's attributes and
 // backup_file; in check mode what would be changed is all there is.
 func (p putting) put(ctx context.Context, t *engine.Task) (engine.Result, error) {
-	_, res, err := p.putting(ctx, t)
-	return res, err
+	r, res, err := p.putting(ctx, t)
+	if err != nil || res.Failed {
+		return res, err
+	}
+	wrote := r.is("content")
+	switch {
+	case wrote && t.Check:
+		res.Values = value.NewDict() // Ansible asks for no more than whether it would change
+	case wrote && p.md5 != "":
+		res.Values.Set("md5sum", p.md5)
+	case wrote:
+	case p.keep && r.has("meta"):
+		res.Values = value.NewDict("dest", text(r.get("path")))
+	default:
+		res.Values.Set("path", text(r.get("path")))
+	}
+	if p.src != "" && wrote && !t.Check {
+		res.Values.Set("src", p.src)
+	}
+	return res, nil
 }
 
 // putting is put with what the scripts said.

@@ -78,11 +78,8 @@ func (m *Template) Run(ctx context.Context, t *engine.Task) (engine.Result, erro
 		p.mode, _ = modeText(m.Mode)
 	}
 	p.content([]byte(out))
-	r, err := p.put(ctx, t)
-	if r.Values != nil && !r.Failed {
-		r.Values.Set("src", file)
-	}
-	return r, err
+	p.src = file
+	return p.put(ctx, t)
 }
 
 // managed are variables with ansible_managed among them, for templates that print it.
