@@ -13,7 +13,7 @@ import (
 // themselves. An undefined name is one only where known says that it is no fact or
 // result of a task. Call it after Expand.
 func (inv *Inventory) Check(vms []VM, known func(name string) bool) error {
-	dir, err := inv.definitionDir(inv.HostVars("localhost"))
+	dir, err := inv.definitionDir("localhost", inv.HostVars("localhost"))
 	errs := []error{err}
 	for key, def := range inv.inline {
 		kind, name, _ := strings.Cut(key, "/")

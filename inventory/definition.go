@@ -41,7 +41,7 @@ const (
 )
 
 // definitionDir is the folder of definitions that a host's variables name.
-func (inv *Inventory) definitionDir(scope *expr.Vars) (string, error) {
+func (inv *Inventory) definitionDir(host string, scope *expr.Vars) (string, error) {
 	dir := "setup_vm"
 	v, ok, err := scope.Get("parse_lookup_dir_path")
 	if err != nil {
@@ -50,7 +50,7 @@ func (inv *Inventory) definitionDir(scope *expr.Vars) (string, error) {
 	if ok && v != nil {
 		text, isText := v.(string)
 		if !isText {
-			return "", fmt.Errorf("parse_lookup_dir_path is %s, not text", value.Kind(v))
+			return "", source.Errorf(inv.RawHostVars(host).ValPos("parse_lookup_dir_path"), "parse_lookup_dir_path is %s, not text", value.Kind(v))
 		}
 		dir = ExpandHome(text)
 	}

@@ -206,7 +206,7 @@ func (inv *Inventory) builder(pin string, o ExpandOptions) (*builder, error) {
 	}
 	b.base = inv.HostVars(b.host).With(b.facts, inv.extra)
 	var err error
-	if b.dir, err = inv.definitionDir(b.base); err != nil {
+	if b.dir, err = inv.definitionDir(b.host, b.base); err != nil {
 		return nil, err
 	}
 	b.templates = hasTemplates(b.dir)

@@ -140,7 +140,12 @@ func checkSettings(inv *inventory.Inventory, vm inventory.VM) error {
 			d.SetKeyPos(rule.Path, source.Pos{File: "-e"})
 		}
 	}
-	errs = append(errs, settingRules.Check(d))
+	errs = append(errs, settingRules.Check(d), nearSettings(vm.Vars))
+	for _, name := range []string{"project_id", "project_revision"} {
+		if v, _ := d.Get(name); v == "" {
+			errs = append(errs, &source.Error{Pos: d.ValPos(name), What: name + " is empty", Hint: "text of one line"})
+		}
+	}
 	if v, _ := d.Get("allowed_phases"); v != nil {
 		list, _ := v.([]any)
 		for i, item := range list {
@@ -154,6 +159,28 @@ func checkSettings(inv *inventory.Inventory, vm inventory.VM) error {
 			if what, hint := value.Time(v); what != "" {
 				errs = append(errs, &source.Error{Pos: by.ValPos(k), What: fmt.Sprintf("phase_timeout of %q: it %s", value.Text(k), what), Hint: hint})
 			}
+		}
+	}
+	return source.Join(errs...)
+}
+
+// nearSettings finds names that were meant to be a setting's, as that one is not given. Only long ones are
+// looked at: variables are the user's to name.
+func nearSettings(vars *value.Dict) error {
+	var errs []error
+	known := map[string]bool{}
+	for _, rule := range settingRules {
+		known[rule.Path] = true
+	}
+	for _, rule := range settingRules {
+		if len(rule.Path) < 12 || strings.HasPrefix(rule.Path, "ansible_") || vars.Has(rule.Path) {
+			continue
+		}
+		for _, name := range vars.Keys() {
+			if d := len(name) - len(rule.Path); d < -2 || d > 2 || known[name] || steering[name] || source.Nearest(name, []string{rule.Path}) == "" {
+				continue
+			}
+			errs = append(errs, &source.Error{Pos: vars.KeyPos(name), What: fmt.Sprintf("unknown setting %q", name), Hint: source.DidYouMean(name, []string{rule.Path})})
 		}
 	}
 	return source.Join(errs...)

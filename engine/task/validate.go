@@ -23,6 +23,9 @@ var boolKeys = []string{
 // countKeys are numbers from 0.
 var countKeys = []string{"retries", "async", "poll", "throttle", "delay", "timeout"}
 
+// becomeMethods are the ways to become another user.
+var becomeMethods = []string{"sudo", "su", "doas"}
+
 // Validate checks the task file at path and what it includes by constant names, without
 // running anything: syntax, keywords, modules, arguments, expressions, files, roles. It tells
 // all faults at once.
@@ -96,7 +99,7 @@ func (v *validator) included(t *Task, s *scope) {
 	case "include_tasks", "import_tasks":
 		v.includedTasks(t, s)
 	case "include_role", "import_role":
-		if name := constant(t, "name", "role"); name != "" {
+		if name := constant(&Task{Args: t.Args}, "name", "role"); name != "" {
 			v.role(t, s, name)
 		}
 	case "include_vars":
@@ -319,7 +322,19 @@ func (v *validator) keys(t *Task) {
 		text, isText := x.(string)
 		switch {
 		case conditionKeys[name]:
-			v.conditions(x, t.Keys.ValPos(k))
+			list, isList := x.([]any)
+			for i, one := range list {
+				v.conditions(one, t.Keys.ItemPos(k, i))
+			}
+			if !isList {
+				v.conditions(x, t.Keys.ValPos(k))
+			}
+		case name == "become_method" && isText:
+			if method := short(strings.TrimPrefix(text, "community.general.")); !slices.Contains(becomeMethods, method) {
+				v.fail(t.Keys.ValPos(k), "one of "+strings.Join(becomeMethods, ", "), "become_method is %q", text)
+			}
+		case name == "environment" && isText && text != "":
+			v.fail(t.Keys.ValPos(k), "such as {PATH: /opt/bin}", "environment is text, not a mapping")
 		case isText && slices.Contains(boolKeys, name):
 			if _, err := value.ParseBool(text); err != nil {
 				v.fail(t.Keys.ValPos(k), "true, false, or a template", "%s is %q", name, text)
