@@ -36,14 +36,17 @@ func (p *play) constant() *value.Dict {
 	if len(p.o.SkipTags) > 0 {
 		skip = value.From(p.o.SkipTags).([]any)
 	}
-	alone := []any{p.h.Name}
+	alone, files := []any{p.h.Name}, []any{}
+	if file, ok := p.h.Vars.Raw("inventory_file"); ok && file != nil {
+		files = append(files, file)
+	}
 	short, _, _ := strings.Cut(p.h.Name, ".")
 	p.same = value.NewDict("ansible_run_tags", tags, "ansible_skip_tags", skip)
 	for k, v := range value.NewDict(
 		"inventory_hostname", p.h.Name, "inventory_hostname_short", short, "playbook_dir", p.o.Project, "inventory_dir", p.o.Project,
 		"ansible_play_hosts", alone, "ansible_play_hosts_all", alone, "ansible_play_batch", alone, "play_hosts", alone,
 		"ansible_play_name", p.h.Name, "ansible_play_role_names", []any{}, "ansible_dependent_role_names", []any{},
-		"ansible_verbosity", int64(0), "ansible_forks", int64(1), "ansible_version", version(), "group_names", []any{},
+		"ansible_verbosity", int64(0), "ansible_forks", int64(1), "ansible_version", version(), "ansible_inventory_sources", files, "group_names", []any{},
 		"groups", value.NewDict("all", alone, "ungrouped", alone),
 	).All() {
 		if _, known := p.h.Vars.Raw(value.Text(k)); !known {
