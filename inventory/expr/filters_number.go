@@ -110,7 +110,7 @@ func absFilter(c *call) any {
 func roundFilter(c *call) any {
 	places, method := c.int(0, "precision", 0), c.str(1, "method", "common")
 	f := toFloat(c.number())
-	if i := c.in; !isFloat(i) && i != true && i != false && method == "common" {
+	if i := c.number(); !isFloat(i) && method == "common" {
 		return roundWhole(i, places)
 	}
 	if method == "common" {

@@ -159,7 +159,7 @@ func (m *machine) export(x any) any {
 		}
 		return ""
 	case tuple:
-		return m.export([]any(t))
+		return m.export(nonNil([]any(t)))
 	case []any:
 		var out []any
 		for i, item := range t {
@@ -345,10 +345,11 @@ func (m *machine) unary(n *unary) any {
 	case "-":
 		return negate(x)
 	}
-	if _, ok := number(x); !ok {
+	v, ok := number(x)
+	if !ok {
 		throw("%s has no sign", kindOf(x))
 	}
-	return x
+	return v
 }
 
 func (m *machine) binary(n *binary) any {

@@ -251,7 +251,7 @@ func scalarText(s string, flow bool) string {
 		// What reads as a number, a boolean or nothing needs quotes.
 		v, err := value.FromNode(&source.File{}, &yaml.Node{Kind: yaml.ScalarNode, Value: s})
 		_, same := v.(string)
-		plain = err == nil && same && strings.IndexByte("0123456789", s[0]) < 0 || err == nil && same && !strings.ContainsAny(s, ":-")
+		plain = err == nil && same && !(len(s) > 4 && s[4] == '-' && strings.Trim(s[:4], "0123456789") == "") // a date is text too
 	}
 	if plain {
 		return s
