@@ -245,8 +245,11 @@ func (m *gitModule) Run(ctx context.Context, t *engine.Task) (engine.Result, err
 	if !r.ok() {
 		return r.failure("git"), nil
 	}
-	return engine.Result{Changed: r.is("changed"), Values: value.NewDict(
-		"before", hash(r.get("before")), "after", hash(r.get("after")), "remote_url_changed", r.is("url_changed"))}, nil
+	d := value.NewDict("before", hash(r.get("before")), "after", hash(r.get("after")))
+	if r.get("before") != "" {
+		d.Set("remote_url_changed", r.is("url_changed"))
+	}
+	return engine.Result{Changed: r.is("changed"), Values: d}, nil
 }
 
 // hash is a commit's name as a value; nil where there is none.

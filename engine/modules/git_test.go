@@ -90,7 +90,7 @@ func TestGitClonesVersions(t *testing.T) {
 				args := "{repo: '" + repo + "', dest: DIR/" + dest + ", version: " + test.version + "}"
 				r.T = t
 				res := r.cycle("git", args)
-				r.values(res, "before", nil, "after", test.commit, "remote_url_changed", false)
+				r.values(res, "before", nil, "after", test.commit)
 				r.at(dest, test.branch, test.text)
 			}
 		})

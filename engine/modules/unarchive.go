@@ -207,7 +207,7 @@ func (m *Unarchive) Run(ctx context.Context, t *engine.Task) (engine.Result, err
 	case !r.ok():
 		return r.failure(fmt.Sprintf("unpack %q", m.Src)), nil
 	}
-	d := value.NewDict("src", shown, "dest", text(r.get("path")), "handler", r.get("kind"))
+	d := value.NewDict("src", shown, "dest", text(r.get("path")), "handler", handlers[r.get("kind")])
 	if m.ListFiles {
 		files := []any{}
 		for line := range strings.SplitSeq(r.get("files"), "\n") {
@@ -218,6 +218,11 @@ func (m *Unarchive) Run(ctx context.Context, t *engine.Task) (engine.Result, err
 		d.Set("files", files)
 	}
 	return engine.Result{Changed: r.is("changed"), Values: fileValues(r, d)}, nil
+}
+
+// handlers are Ansible's names of the kinds of archives.
+var handlers = map[string]string{
+	"tar": "TarArchive", "gzip": "TgzArchive", "bzip2": "TarBzipArchive", "xz": "TarXzArchive", "zstd": "TarZstdArchive", "zip": "ZipArchive",
 }
 
 func (m *Unarchive) skipped(r reply) engine.Result {

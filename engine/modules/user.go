@@ -200,7 +200,28 @@ func (m *userModule) Run(ctx context.Context, t *engine.Task) (engine.Result, er
 	if !r.ok() {
 		return r.failure("user " + m.Name), nil
 	}
-	values := value.NewDict("name", m.Name, "state", m.State, "append", m.Append)
+	if t.Check && r.is("changed") && !r.has("uid") {
+		return engine.Result{Changed: true}, nil
+	}
+	values := value.NewDict("name", m.Name, "state", m.State)
+	switch {
+	case m.State == "absent" && r.is("changed"):
+		values.Set("force", m.Force)
+		values.Set("remove", m.Remove)
+	case m.State == "absent":
+	case r.is("new"):
+		values.Set("create_home", m.CreateHome)
+		values.Set("system", m.System)
+	default:
+		values.Set("append", m.Append)
+		values.Set("move_home", m.MoveHome)
+	}
+	if m.Groups != nil {
+		values.Set("groups", strings.Join(m.Groups, ","))
+	}
+	if m.Password != "" {
+		values.Set("password", "NOT_LOGGING_PASSWORD")
+	}
 	for _, k := range []string{"comment", "home", "shell", "ssh_key_file", "ssh_public_key"} {
 		if r.has(k) {
 			values.Set(k, text(r.get(k)))
