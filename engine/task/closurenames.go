@@ -297,7 +297,7 @@ func (p *produced) add(t *Task) {
 func (p *produced) file(path string) {
 	paths := []string{path}
 	if st, err := os.Stat(path); err == nil && st.IsDir() {
-		if paths, err = varFiles(path); err != nil {
+		if paths, err = (&varFolder{root: path}).files(value.NewDict("ignore_unknown_extensions", true)); err != nil {
 			p.any = true
 		}
 	}

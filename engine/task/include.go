@@ -3,15 +3,12 @@ package task
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 
 	"farm/engine"
 	"farm/inventory/expr"
-	"farm/inventory/source"
 	"farm/inventory/value"
 )
 
@@ -23,12 +20,12 @@ func (p *play) owned(ctx context.Context, c *call) (*value.Dict, error) {
 	switch c.t.Module {
 	case "include_vars":
 		p.announce(c)
-		d, err := p.includeVars(c)
+		d, files, err := p.includeVars(c)
 		if err != nil {
 			return c.failed(engine.UserFault, err)
 		}
 		set(&p.h.Included, d)
-		return value.NewDict("changed", false, "ansible_facts", d), nil
+		return value.NewDict("changed", false, "ansible_facts", d, "ansible_included_var_files", value.From(files)), nil
 	case "meta":
 		return p.meta(ctx, c)
 	}
@@ -123,82 +120,6 @@ func (c *call) ownedArgs() (*value.Dict, error) {
 		args.Set("file", value.Text(v))
 	}
 	return args, nil
-}
-
-// includeVars reads a file or folder of variables.
-func (p *play) includeVars(c *call) (*value.Dict, error) {
-	args, err := c.ownedArgs()
-	if err != nil {
-		return nil, err
-	}
-	find := Folders(c.s.dirs(p.o.Project))
-	var paths []string
-	if dir, ok := args.Get("dir"); ok {
-		root, err := find.Find("vars", value.Text(dir))
-		if err != nil {
-			return nil, err
-		}
-		if paths, err = varFiles(root); err != nil {
-			return nil, err
-		}
-	} else {
-		name, _ := args.Get("file")
-		path, err := find.Find("vars", value.Text(name))
-		if err != nil {
-			return nil, err
-		}
-		paths = []string{path}
-	}
-	out := value.NewDict()
-	for _, path := range paths {
-		d, err := ReadVars(path)
-		if err != nil {
-			return nil, err
-		}
-		for k, v := range d.All() {
-			out.Set(k, v)
-		}
-	}
-	if name, ok := args.Get("name"); ok && value.Text(name) != "" {
-		out = value.NewDict(value.Text(name), out)
-	}
-	return out, nil
-}
-
-func varFiles(root string) ([]string, error) {
-	var paths []string
-	err := filepath.WalkDir(root, func(path string, e os.DirEntry, err error) error {
-		if err == nil && !e.IsDir() && slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path)) {
-			paths = append(paths, path)
-		}
-		return err
-	})
-	sort.Strings(paths)
-	return paths, err
-}
-
-// ReadVars reads a YAML or JSON file that holds a mapping of variables; an empty file has none.
-func ReadVars(path string) (*value.Dict, error) {
-	text, err := source.ReadText(path)
-	if err != nil {
-		return nil, err
-	}
-	f, err := source.Parse(path, text)
-	if err != nil {
-		return nil, err
-	}
-	v, err := value.FromNode(f, f.Root)
-	if err != nil {
-		return nil, err
-	}
-	if v == nil {
-		return value.NewDict(), nil
-	}
-	d, ok := v.(*value.Dict)
-	if !ok {
-		return nil, source.Errorf(source.Pos{File: path, Line: 1, Col: 1}, "variables are a mapping, not %s", strings.TrimPrefix(value.Kind(v), "a "))
-	}
-	return d, nil
 }
 
 // meta does what changes the run itself.

@@ -86,6 +86,17 @@ func TestKeywordsDoWhatAnsibleDoes(t *testing.T) {
 - meta: end_batch
 - say: never
 `}, "1", ""},
+		{"include_vars of a folder", map[string]string{"main.yaml": `
+- {include_vars: {dir: d, ignore_unknown_extensions: true, name: all}, register: r}
+- say: "{{ all.keys() | sort }} {{ r.ansible_included_var_files | map('basename') | list }}"
+- {include_vars: {dir: d, depth: 1, files_matching: '^[ab]', ignore_files: [b.yaml], ignore_unknown_extensions: 'yes', name: some}}
+- say: "= {{ some.keys() | list }}"
+- {include_vars: {file: a.yaml, hash_behaviour: merge}}
+- say: "= {{ d }}"
+- {include_vars: {dir: d, extensions: [txt]}, ignore_errors: true, register: r}
+- say: "{{ 'does not end in one of txt' in r.msg }}"
+`, "vars/d/a.yaml": "a: 1\n", "vars/d/b.yaml": "b: 1\n", "vars/d/sub/c.json": `{"c": 1}`, "vars/d/README": "no variables", "vars/a.yaml": "d: {more: 1}\n"},
+			"['a', 'b', 'c'] ['a.yaml', 'b.yaml', 'c.json']|= ['a']|= {'say': {'text': 'var'}, 'more': 1}|True", ""},
 		{"another user", map[string]string{"main.yaml": "- {say: a, remote_user: me}\n- {say: b, remote_user: you}\n"}, "a", engine.UserFault},
 		{"another port", map[string]string{"main.yaml": "- {say: a, port: 23}\n"}, "", engine.UserFault},
 		{"connections", map[string]string{"main.yaml": "- {say: a, connection: ssh}\n- {say: b, connection: chroot}\n"}, "a", engine.UserFault},
