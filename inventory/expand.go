@@ -22,7 +22,8 @@ type expanded struct {
 }
 
 // Expand lists the VMs that the inventory asks for: every host's list first, then
-// platforms x targets, platform-major. It may be empty. The error holds every fault found.
+// platforms x targets, platform-major. It may be empty. The error holds every fault found;
+// the VMs that are right are returned beside it.
 func (inv *Inventory) Expand(ctx context.Context, o ExpandOptions) ([]VM, error) {
 	wishes, err := inv.wishes()
 	errs := []error{err} // the wishes that are right are still built: their faults are told too
@@ -63,7 +64,9 @@ func (inv *Inventory) Expand(ctx context.Context, o ExpandOptions) ([]VM, error)
 		}
 	}
 	if err := source.Join(errs...); err != nil {
-		return nil, err
+		inv.register(all)
+		vms, _ := limit(all, o.Limit) // a bad pattern is told once the rest is right
+		return vms, err
 	}
 	if err := uniqueNames(all); err != nil {
 		return nil, err
@@ -245,6 +248,9 @@ func (b *builder) build(ctx context.Context, x *expanded) error {
 			def = def.with(w.vars)
 		}
 		if vm, err = b.evaluate(ctx, def, vm, added); err != nil {
+			if def.where == catalogPlace && def.kind == "platforms" { // the user's file has the fault: the pair
+				err = &source.Error{Pos: w.platformPos, What: fmt.Sprintf("platform %q cannot be made for target %q", w.platform, w.target), Err: err}
+			}
 			return err
 		}
 		if def.kind == "targets" { // the platform is evaluated with it

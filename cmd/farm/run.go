@@ -20,6 +20,7 @@ import (
 	"farm/engine/runner"
 	"farm/engine/store"
 	"farm/inventory"
+	"farm/inventory/source"
 	"farm/phases"
 )
 
@@ -151,14 +152,15 @@ func (s *session) read(ctx context.Context, path string) (err error) {
 	if s.path, err = filepath.Abs(path); err != nil {
 		return err
 	}
-	if s.inv, err = s.flags.load(path); err != nil {
-		return err
+	var bad error // told with what else is wrong
+	if s.inv, bad = s.flags.load(path); s.inv == nil {
+		return bad
 	}
 	s.expand = inventory.ExpandOptions{Limit: s.flags.limit, Run: s.definitionRunner(s.inv)}
-	if s.vms, err = s.app.expand(ctx, s.inv, s.flags.limit); err != nil {
+	if s.vms, err = s.app.expand(ctx, s.inv, s.flags.limit); err != nil && exitStatus(err) != exitBadInput {
 		return err
 	}
-	if err := s.check(s.inv, s.vms); err != nil {
+	if err := source.Join(bad, err, s.check(s.inv, s.vms)); err != nil {
 		return err
 	}
 	return s.someTagged()
