@@ -106,25 +106,6 @@ func (m *machine) capture(body []statement) string {
 	})
 }
 
-// captured is what the text of body is worth.
-func (m *machine) captured(body []statement) any {
-	return m.counted(func() string { return m.capture(body) })
-}
-
-// counted is what the text that f makes is worth: the text itself if all of it came from a
-// filter whose text stays text.
-func (m *machine) counted(f func() string) any {
-	written, verbatim := m.written, m.verbatim
-	m.written, m.verbatim = 0, false
-	s := f()
-	keep := m.written == 1 && m.verbatim
-	m.written, m.verbatim = written, verbatim
-	if keep {
-		return s
-	}
-	return m.worth(s)
-}
-
 func (m *machine) captureDo(f func()) string {
 	saved := m.out
 	m.out = &strings.Builder{}
