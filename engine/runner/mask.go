@@ -68,7 +68,7 @@ func (m *Mask) AddValue(name string, v any) {
 		for _, item := range t {
 			m.AddValue(name, item)
 		}
-	case string, int64, float64:
+	case string, int64, value.Big, float64:
 		if Secret(name) {
 			m.Add(value.Text(t))
 		}

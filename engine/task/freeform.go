@@ -97,7 +97,7 @@ func textOf(v any) (string, bool) {
 		return t, true
 	case value.Template:
 		return t.Text, true
-	case int64, float64, bool:
+	case int64, value.Big, float64, bool:
 		return value.Text(t), true
 	}
 	return "", false
