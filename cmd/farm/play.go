@@ -379,9 +379,12 @@ func (p *performance) again() string {
 	}
 	option("--tags", strings.Join(f.tags, ","))
 	option("--skip-tags", strings.Join(f.skipTags, ","))
-	for name, on := range map[string]bool{"--check": f.check, "--diff": f.diff, "--become": f.become} {
-		if on {
-			args = append(args, name)
+	for _, o := range []struct {
+		name string
+		on   bool
+	}{{"--check", f.check}, {"--diff", f.diff}, {"--become", f.become}} {
+		if o.on {
+			args = append(args, o.name)
 		}
 	}
 	option("--become-user", f.becomeUser)
