@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"farm/engine"
@@ -12,9 +11,6 @@ import (
 	"farm/inventory/source"
 	"farm/inventory/value"
 )
-
-// eachTry is the time between tries of `until` where delay does not say.
-const eachTry = 5 * time.Second
 
 // call is one execution of one task for one item.
 type call struct {
@@ -275,63 +271,6 @@ func (c *call) number(name string, def float64) (float64, error) {
 	return dur.Seconds(), nil
 }
 
-// tries runs the module, with `until` again and again.
-func (c *call) tries(ctx context.Context) (*value.Dict, error) {
-	until, has := c.t.Keys.Get("until")
-	_, retrying := c.t.Keys.Get("retries")
-	if !has && !retrying {
-		return c.attempt(ctx, nil)
-	}
-	retries, err := c.number("retries", 3)
-	if err != nil {
-		return c.failed(engine.UserFault, err)
-	}
-	delay, err := c.number("delay", eachTry.Seconds())
-	if err != nil {
-		return c.failed(engine.UserFault, err)
-	}
-	for n := 1; ; n++ {
-		res, ferr := c.attempt(ctx, nil)
-		if ferr != nil && !rescuable(ferr) {
-			return res, ferr
-		}
-		res.Set("attempts", int64(n))
-		content := ferr == nil
-		if has {
-			vars := c.vars.With(c.registered(res))
-			content, err = all(vars, until, c.t.Keys.KeyPos("until"))
-			if err != nil {
-				return c.failed(engine.UserFault, err)
-			}
-		}
-		if content {
-			return res, ferr
-		}
-		if n > int(retries) {
-			res.Set("attempts", int64(max(n-1, 1))) // Ansible does not count the last one when it gives up
-			if ferr == nil {
-				res.Set("failed", true)
-				ferr = c.failure(engine.TestFault, fmt.Sprintf("not content after %d tries: until %s", n, value.Text(until)), res, nil)
-			}
-			return res, ferr
-		}
-		select {
-		case <-ctx.Done():
-			return res, context.Cause(ctx)
-		case <-time.After(time.Duration(delay * float64(time.Second))):
-		}
-	}
-}
-
-// registered is the layer in which until, changed_when and failed_when see the result.
-func (c *call) registered(res *value.Dict) *value.Dict {
-	d := value.NewDict()
-	if name, ok := c.t.Keys.Get("register"); ok {
-		d.Set(value.Text(name), res)
-	}
-	return d
-}
-
 // attempt runs the module once, within timeout or async, and judges the result.
 func (c *call) attempt(ctx context.Context, _ any) (*value.Dict, error) {
 	limit, err := c.number("timeout", 0)
@@ -403,95 +342,4 @@ func (c *call) attempt(ctx context.Context, _ any) (*value.Dict, error) {
 func (c *call) lost(err error) error {
 	res := value.NewDict("changed", false, "unreachable", true, "msg", err.Error())
 	return c.failure(engine.FarmFault, err.Error(), res, err)
-}
-
-// judge turns a module's result into the registered one: changed_when, failed_when.
-func (c *call) judge(out engine.Result) (*value.Dict, error) {
-	if out.AddHost != nil && c.o.AddHost != nil {
-		c.o.AddHost(*out.AddHost)
-	}
-	res := resultOf(out)
-	if out.Facts != nil && !out.Failed {
-		c.facts(out.Facts)
-	}
-	vars := c.vars.With(c.registered(res))
-	if cond, ok := c.t.Keys.Get("changed_when"); ok {
-		changed, err := all(vars, cond, c.t.Keys.KeyPos("changed_when"))
-		if err != nil {
-			return c.failed(engine.UserFault, err)
-		}
-		res.Set("changed", changed)
-	}
-	if cond, ok := c.t.Keys.Get("failed_when"); ok {
-		failed, err := all(vars, cond, c.t.Keys.KeyPos("failed_when"))
-		if err != nil {
-			return c.failed(engine.UserFault, err)
-		}
-		res.Set("failed", failed)
-		res.Set("failed_when_result", failed)
-	}
-	if bad, _ := res.Get("failed"); bad == true {
-		msg := out.Msg
-		if msg == "" {
-			msg = "failed_when: the condition holds"
-		}
-		return res, c.failure(engine.TestFault, msg, res, nil)
-	}
-	return res, nil
-}
-
-// resultOf is a module's result under the names that are registered.
-func resultOf(out engine.Result) *value.Dict {
-	res := value.NewDict("changed", out.Changed)
-	for k, v := range out.Values.All() {
-		res.Set(k, v)
-	}
-	res.Set("changed", out.Changed)
-	if out.Msg != "" {
-		res.Set("msg", out.Msg)
-	}
-	if out.Skipped {
-		res.Set("skipped", true)
-	}
-	if out.Diff != nil {
-		res.Set("diff", out.Diff)
-	}
-	if out.Facts != nil {
-		res.Set("ansible_facts", out.Facts)
-	}
-	res.Set("failed", out.Failed)
-	if lines, ok := res.Get("stdout"); ok && !res.Has("stdout_lines") {
-		res.Set("stdout_lines", splitLines(value.Text(lines)))
-	}
-	return res
-}
-
-func splitLines(s string) []any {
-	out := []any{}
-	if s == "" {
-		return out
-	}
-	for l := range strings.SplitSeq(strings.TrimSuffix(s, "\n"), "\n") {
-		out = append(out, strings.TrimSuffix(l, "\r"))
-	}
-	return out
-}
-
-// facts keeps the variables that a task set; with delegate_facts they are the other host's.
-func (c *call) facts(d *value.Dict) {
-	if other, err := c.flag("delegate_facts"); err == nil && other && c.to != "" {
-		if c.h.elsewhere == nil {
-			c.h.elsewhere = map[string]*value.Dict{}
-		}
-		all := c.h.elsewhere[c.to]
-		set(&all, d)
-		c.h.elsewhere[c.to] = all
-		return
-	}
-	switch c.t.Module {
-	case "set_fact":
-		set(&c.h.Set, d)
-	default:
-		set(&c.h.Facts, d)
-	}
 }
