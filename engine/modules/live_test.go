@@ -79,3 +79,13 @@ func TestLiveStopsAtItsBound(t *testing.T) {
 		t.Errorf("%d bytes, the end is %q", len(got), got[len(got)-60:])
 	}
 }
+
+func TestFailureMasksSecretsBeforeItIsCut(t *testing.T) {
+	const secret = "hunter2"
+	for after := maxMessage - len(secret) - 2; after <= maxMessage+2; after++ {
+		r := reply{Output: engine.Output{Status: 1, Stderr: []byte(strings.Repeat("x", 100) + secret + strings.Repeat("y", after))}, mask: wordMask(secret)}
+		if msg := strings.Trim(r.failure("").Msg, ".y"); strings.Contains(msg, "ter2") || strings.HasSuffix(msg, "r2") || len(r.failure("").Msg) < maxMessage {
+			t.Errorf("%d bytes after the secret: the message begins with %.20q", after, msg)
+		}
+	}
+}
