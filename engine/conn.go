@@ -62,16 +62,16 @@ type Kept interface {
 
 // Cmd is one command. Either Argv or Script is set.
 type Cmd struct {
-	Argv   []string          // program and arguments, passed on unchanged
-	Script string            // text for Shell, run as `Shell -c Script` would
+	Argv   []string // program and arguments, passed on unchanged
+	Script string   // text for Shell, run as `Shell -c Script` would
 	// Functions defines functions for Script and does nothing else. A shell that runs many
 	// commands reads it once for all that have the same, which is quicker where it is long.
 	Functions string
-	Shell  string            // program that runs Script; "" = /bin/sh
-	Dir    string            // working folder; "" = home; a leading ~ is the user's home
-	Env    map[string]string // added to the login environment
-	Stdin  io.Reader         // nil = empty
-	Become *Become           // nil = as the login user
+	Shell     string            // program that runs Script; "" = /bin/sh
+	Dir       string            // working folder; "" = home; a leading ~ is the user's home
+	Env       map[string]string // added to the login environment
+	Stdin     io.Reader         // nil = empty
+	Become    *Become           // nil = as the login user
 	// Stdout and Stderr also get the output as it comes, if set.
 	Stdout, Stderr io.Writer
 	// Keep is how many bytes of each stream Output keeps, the first and the last halves;

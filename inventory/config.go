@@ -22,7 +22,6 @@ type wish struct {
 	count            int    // 0 = one VM without a number
 	vars             *value.Dict
 	extra            *value.Dict // keys of `vm` from a list item; may be nil
-	oneHostname      bool        // the VMs of count would share it
 	pos              source.Pos
 	platformPos      source.Pos
 	targetPos        source.Pos

@@ -41,10 +41,6 @@ func (inv *Inventory) Expand(ctx context.Context, o ExpandOptions) ([]VM, error)
 			}
 			builders[w.host] = b
 		}
-		if err := b.hostnames(ctx, w); err != nil {
-			errs = append(errs, err)
-			continue
-		}
 		for n := range max(w.count, 1) {
 			x := &expanded{wish: w}
 			if w.count > 1 {
@@ -73,34 +69,6 @@ func (inv *Inventory) Expand(ctx context.Context, o ExpandOptions) ([]VM, error)
 	}
 	inv.register(all)
 	return limit(all, o.Limit)
-}
-
-// hostnames finds out whether the VMs of a count have one hostname, as the definition does
-// not use vm_index in it; they get their numbers into it then.
-func (b *builder) hostnames(ctx context.Context, w *wish) error {
-	if w.count < 2 {
-		return nil
-	}
-	var names [2]string
-	for i := range names {
-		x := &expanded{wish: w, number: i + 1}
-		if err := b.build(ctx, x); err != nil {
-			return err
-		}
-		names[i] = x.vm.Def.Metadata.Hostname
-	}
-	w.oneHostname = names[0] == names[1]
-	return nil
-}
-
-// numbered is a hostname with a number behind its first part: "web-2.example.org".
-func numbered(hostname string, number int) string {
-	first, rest, more := strings.Cut(hostname, ".")
-	first += "-" + strconv.Itoa(number)
-	if more {
-		first += "." + rest
-	}
-	return first
 }
 
 // register makes VMs known to groups and hostvars.
@@ -300,12 +268,6 @@ func (b *builder) finish(x *expanded, raw *value.Dict, added map[string]*value.D
 		name += suffix
 		metadata = metadata.Copy()
 		metadata.Set("name", name)
-		raw = raw.Copy()
-		raw.Set("metadata", metadata)
-	}
-	if hostname, ok := get(metadata, "hostname").(string); ok && x.number > 0 && w.oneHostname && hostname != "" {
-		metadata = metadata.Copy()
-		metadata.Set("hostname", numbered(hostname, x.number))
 		raw = raw.Copy()
 		raw.Set("metadata", metadata)
 	}

@@ -323,7 +323,7 @@ func TestTaskFileDefinition(t *testing.T) {
 	}
 }
 
-func TestVMsOfACountHaveTheirOwnHostnames(t *testing.T) {
+func TestVMsOfACountHaveTheHostnameThatTheDefinitionGives(t *testing.T) {
 	hostnames := func(item string) string {
 		vms, inv, err := expandText(t, "all: {hosts: {localhost: {config: {list: ["+item+"]}}}}\n"+someDefinitions, ExpandOptions{})
 		if err != nil {
@@ -346,8 +346,8 @@ func TestVMsOfACountHaveTheirOwnHostnames(t *testing.T) {
 	for name, c := range map[string]struct{ item, want string }{
 		"alone":       {"{platform: p1, target: t1}", "vm.t1.p1/1"},
 		"count of 1":  {"{platform: p1, target: t1, count: 1}", "vm.t1.p1/1"},
-		"count":       {"{platform: p1, target: t1, count: 2}", "vm-1.t1.p1/1 vm-2.t1.p1/2"},
-		"own name":    {"{platform: p1, target: t1, count: 2, metadata: {hostname: web12.example.org}}", "web12-1.example.org/1 web12-2.example.org/2"},
+		"count":       {"{platform: p1, target: t1, count: 2}", "vm.t1.p1/1 vm.t1.p1/2"},
+		"own name":    {"{platform: p1, target: t1, count: 2, metadata: {hostname: web12.example.org}}", "web12.example.org/1 web12.example.org/2"},
 		"own pattern": {`{platform: p1, target: t1, count: 2, metadata: {hostname: "n{{ '%02d' % vm_index }}"}}`, "n01/1 n02/2"},
 		"only number": {`{platform: p1, target: t1, metadata: {hostname: "n{{ vm_index }}"}}`, "n1/1"},
 	} {

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -280,12 +282,17 @@ var steering = map[string]bool{
 	"retry_count": true, "retry_delay": true, "project_revision": true, "project_id": true,
 }
 
+// number is the variable that tells the VMs of a count apart. They share their states
+// unless something reads it.
+const number = "vm_index"
+
 // cacheVars digests every variable that a phase could read, unevaluated.
 func cacheVars(inv *inventory.Inventory, vm inventory.VM) []engine.Input {
 	vars := inv.VMVars(vm)
 	var inputs []engine.Input
+	numbered := false
 	for _, name := range vars.Names() {
-		if steering[name] || strings.HasPrefix(name, "ansible_") || strings.HasPrefix(name, "inventory_") {
+		if steering[name] || name == number || strings.HasPrefix(name, "ansible_") || strings.HasPrefix(name, "inventory_") {
 			continue
 		}
 		v, _ := vars.Raw(name)
@@ -293,11 +300,16 @@ func cacheVars(inv *inventory.Inventory, vm inventory.VM) []engine.Input {
 		if err != nil {
 			continue // a value made on reading, such as hostvars
 		}
+		numbered = numbered || bytes.Contains(text, []byte(number))
 		in := engine.Input{Name: "variable " + name, Digest: runner.Digest(text)}
 		if len(text) <= 200 && !runner.Secret(name) {
 			in.Text = string(text)
 		}
 		inputs = append(inputs, in)
+	}
+	if numbered {
+		text := strconv.Itoa(vm.Index)
+		inputs = append(inputs, engine.Input{Name: "variable " + number, Digest: runner.Digest([]byte(text)), Text: text})
 	}
 	return inputs
 }

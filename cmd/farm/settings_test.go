@@ -132,6 +132,15 @@ func TestCacheVarsLeaveOutWhatSteersARun(t *testing.T) {
 	}
 }
 
+func TestCacheVarsHaveTheNumberWhereAVariableReadsIt(t *testing.T) {
+	if have := digests(t, "plain: 1"); have["variable vm_index"] != "" {
+		t.Error("VMs of a count that differ in nothing else would not share their states")
+	}
+	if have := digests(t, `port: "{{ 8000 + vm_index }}"`); have["variable vm_index"] == "" {
+		t.Error("a variable's value depends on the number, and the key does not")
+	}
+}
+
 func TestCacheVarsKeepNoSecret(t *testing.T) {
 	inv, vm := loadOne(t, "api_token: hunter2hunter2", "plain: visible")
 	for _, in := range cacheVars(inv, vm) {

@@ -1,6 +1,9 @@
 package task
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -31,7 +34,7 @@ type closure struct {
 	r      *Runner
 	vars   *expr.Vars
 	set    *produced
-	seen   map[string]bool
+	seen   map[string]bool // paths, "tasks PATH", "variable NAME"
 	inputs []engine.Input
 	errs   []error
 }
@@ -267,4 +270,30 @@ func (c *closure) add(path string) {
 		name = rel
 	}
 	c.inputs = append(c.inputs, engine.Input{Name: "file " + name, Digest: digest})
+	c.own(path)
 }
+
+// own adds the host's own variables that a file mentions. Files longer than any task
+// file or template are left out.
+func (c *closure) own(path string) {
+	st, err := os.Stat(path)
+	if len(c.r.o.Own) == 0 || err != nil || st.Size() > maxMention {
+		return
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return // sum has read it
+	}
+	for _, name := range c.r.o.Own {
+		if key := "variable " + name; bytes.Contains(text, []byte(name)) && !c.seen[key] {
+			c.seen[key] = true
+			v, _, _ := c.vars.Get(name)
+			shown := value.Text(v)
+			digest := sha256.Sum256([]byte(shown))
+			c.inputs = append(c.inputs, engine.Input{Name: key, Digest: hex.EncodeToString(digest[:]), Text: shown})
+		}
+	}
+}
+
+// maxMention bounds the files that are searched for variables, in bytes.
+const maxMention = 1 << 20

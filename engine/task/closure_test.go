@@ -102,3 +102,30 @@ func TestClosureChangesWithALookup(t *testing.T) {
 		t.Error("what is looked up does not count")
 	}
 }
+
+func TestClosureListsTheHostsOwnVariablesThatAFileMentions(t *testing.T) {
+	for text, want := range map[string]string{
+		"- say: hello\n":            "main.yaml",
+		"- say: '{{ vm_index }}'\n": "main.yaml variable vm_index=7",
+		"- template: {src: n.j2}\n": "main.yaml templates/n.j2 variable vm_index=7",
+	} {
+		b := newBench(t, map[string]string{"main.yaml": text, "templates/n.j2": "number {{ vm_index }}"})
+		b.o.Own = []string{"vm_index", "other"}
+		in, err := task.New(b.o).Closure(filepath.Join(b.dir, "main.yaml"),
+			expr.New(expr.Options{ReadFile: os.ReadFile}).Vars(value.NewDict("vm_index", int64(7))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, i := range in {
+			name := strings.ReplaceAll(strings.TrimPrefix(i.Name, "file "), b.dir+"/", "")
+			if i.Text != "" {
+				name += "=" + i.Text
+			}
+			got = append(got, name)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%q: got %s, want %s", text, got, want)
+		}
+	}
+}
