@@ -2,6 +2,7 @@ package main
 
 import (
 	"maps"
+	"regexp"
 	"strings"
 )
 
@@ -152,8 +153,12 @@ func normal(v any) any {
 // upload stands for a name that only ansible has; such a value is left out on both sides.
 const upload = "(temporary)"
 
+// backupSuffix is what the name of a backup ends with: a process and the time.
+var backupSuffix = regexp.MustCompile(`\.[0-9a-f]+\.\d{4}-\d\d-\d\d@\d\d:\d\d:\d\d~`)
+
 // temporary names ansible's upload folder, which farm has no equal of.
 func temporary(s string) string {
+	s = backupSuffix.ReplaceAllString(s, ".(when)~")
 	if strings.Contains(s, "/.ansible/tmp/") {
 		return upload
 	}

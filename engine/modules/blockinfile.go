@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"farm/engine"
-	"farm/inventory/value"
 )
 
 // Blockinfile makes sure that a file has a block of lines between two marker lines.
@@ -61,7 +60,6 @@ func (m *Blockinfile) Run(ctx context.Context, t *engine.Task) (engine.Result, e
 	mode, _ := modeText(m.Mode)
 	e := editing{path: m.Path, mode: mode, owner: m.Owner, group: m.Group, validate: m.CheckWith,
 		create: m.Create, backup: m.Backup, follow: true}
-	e.tell = func(msg, _ string) *value.Dict { return value.NewDict("msg", msg) }
 	return e.edit(ctx, t, m.change)
 }
 

@@ -93,13 +93,13 @@ func TestTemplateRenders(t *testing.T) {
 	b.vars["name"] = "farm"
 	b.write(b.source+"/templates/t.conf.j2", "hello {{ name }}\n")
 	b.twice("template", "{src: t.conf.j2, dest: DIR, mode: '0640'}")
-	b.holds("t.conf", "hello farm\n", 0o640)
+	b.holds("t.conf.j2", "hello farm\n", 0o640)
 	b.twice("template", `{src: t.conf.j2, dest: DIR/crlf, newline_sequence: '\r\n'}`)
 	b.holds("crlf", "hello farm\r\n", 0)
 	b.write(b.source+"/templates/bad", "{{ missing }}")
 	b.check("template", "{src: bad, dest: DIR/x}", "failed")
 	b.check("template", "{src: none, dest: DIR/x}", "failed")
-	b.only("", "crlf", "t.conf")
+	b.only("", "crlf", "t.conf.j2")
 }
 
 func TestFetchAndSlurp(t *testing.T) {

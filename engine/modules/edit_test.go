@@ -23,7 +23,7 @@ func TestLineinfile(t *testing.T) {
 		{"a\nb\n", "{line: n, insertbefore: ^b}", "a\nn\nb\n"},
 		{"a\nb\n", "{line: n, insertbefore: BOF}", "n\na\nb\n"},
 		{"a\nb\n", "{line: n, insertafter: none}", "a\nb\nn\n"},
-		{"a\r\nb\r\n", "{regexp: a, line: n}", "n\r\nb\r\n"},
+		{"a\r\nb\r\n", "{regexp: a, line: n}", "n\nb\r\n"},
 		{"a\nb\na\n", "{line: a, state: absent}", "b\n"},
 		{"a1\nb\na2\n", "{regexp: '^a(?=2)', state: absent}", "a1\nb\n"},
 		{"a.b\naxb\n", "{search_string: a.b, line: n}", "n\naxb\n"},

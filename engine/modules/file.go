@@ -216,7 +216,7 @@ func (m *File) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
 		return res, nil
 	}
 	where := text(r.get("path"))
-	if where == "" {
+	if where == "" || where+"/" == m.Path {
 		where = m.Path
 	}
 	d := value.NewDict("path", where)

@@ -146,14 +146,10 @@ func (m *Lineinfile) insert(old string) (now, msg string, err error) {
 				return "", "", err
 			}
 		}
-		end := "\n"
-		if i := len(strings.TrimRight(list[at], "\r\n")); i < len(list[at]) {
-			end = list[at][i:]
-		}
 		if strings.TrimRight(list[at], "\r\n") == line {
 			return old, "", nil
 		}
-		list[at] = line + end
+		list[at] = line + "\n" // whatever ended it before, as Ansible does
 		return strings.Join(list, ""), "line replaced", nil
 	}
 	if m.Backrefs || exact >= 0 {

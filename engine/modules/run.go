@@ -208,8 +208,9 @@ func lines(s string) []any {
 	if s == "" {
 		return list
 	}
+	s = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(s)
 	for line := range strings.SplitSeq(strings.TrimSuffix(s, "\n"), "\n") {
-		list = append(list, strings.TrimSuffix(line, "\r"))
+		list = append(list, line)
 	}
 	return list
 }

@@ -45,7 +45,7 @@ func (m *Script) Run(ctx context.Context, t *engine.Task) (engine.Result, error)
 	if err != nil {
 		return failed("%v", err), nil
 	}
-	e := execution{shown: line, creates: m.Creates, removes: m.Removes}
+	e := execution{shown: line, creates: m.Creates, removes: m.Removes, keepEnds: true}
 	e.cmd.Dir = m.Chdir
 	why, err := e.needless(ctx, t)
 	switch {

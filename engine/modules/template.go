@@ -66,7 +66,7 @@ func (m *Template) Run(ctx context.Context, t *engine.Task) (engine.Result, erro
 	if nl := strings.NewReplacer(`\n`, "\n", `\r`, "\r").Replace(m.Newline); nl != "\n" {
 		out = strings.ReplaceAll(out, "\n", nl)
 	}
-	p := putting{dest: m.Dest, name: strings.TrimSuffix(path.Base(file), ".j2"), owner: m.Owner, group: m.Group,
+	p := putting{dest: m.Dest, name: path.Base(file), owner: m.Owner, group: m.Group,
 		validate: m.Check, backup: m.Backup, keep: !m.Force, follow: m.Follow}
 	if m.Mode == "preserve" {
 		st, err := statFile(t.Files, file)
