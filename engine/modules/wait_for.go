@@ -76,6 +76,13 @@ func (m *waitForModule) Run(ctx context.Context, t *engine.Task) (engine.Result,
 		if seen.there == wanted {
 			res := engine.Result{Values: m.values(begun)}
 			seen.groups(res.Values)
+			if m.Path != "" && wanted {
+				r, err := run(ctx, t, fileFuncs+`report "$(untilde "$path")"`, map[string]string{"path": m.Path, "changed": ""})
+				if err != nil {
+					return engine.Result{}, err
+				}
+				fileValues(r, res.Values)
+			}
 			return res, nil
 		}
 		left := limit - time.Since(begun)
