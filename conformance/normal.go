@@ -21,9 +21,10 @@ var (
 		"start": true, "end": true, "delta": true, "elapsed": true, "stop": true, "atime": true, "mtime": true, "ctime": true, "inode": true, "pid": true, "backup_file": true,
 		"ansible_job_id": true, "results_file": true, "censored": true,
 	}
-	// inEvents are further keys that results in events leave out: statuses say the first two, and the
-	// lines are those of stdout and stderr. Registered results are compared with them.
-	inEvents = []string{"failed", "skipped", "stdout_lines", "stderr_lines"}
+	// inEvents and linesOf are further keys that results in events leave out: statuses say the first
+	// two, and the lines are those of stdout and stderr. Registered results are compared with them.
+	inEvents = []string{"failed", "skipped"}
+	linesOf  = []string{"stdout_lines", "stderr_lines"} // at any depth
 	// ofRescue are variables that ansible keeps after a rescue and shows as if they were set.
 	ofRescue = []string{"ansible_failed_task", "ansible_failed_result"}
 	// silent are modules whose success has a result for one side only: what they bring about is compared.
@@ -69,6 +70,7 @@ func Normal(c *Case, r *Run) *Run {
 				trim(x)
 			}
 		}
+		withoutLines(e.Result)
 		if e.Module == "setup" || e.Module == "gather_facts" {
 			delete(e.Result, "ansible_facts")
 		}
@@ -109,6 +111,23 @@ func trim(result any) {
 	if m, ok := result.(map[string]any); ok {
 		for _, k := range inEvents {
 			delete(m, k)
+		}
+	}
+}
+
+// withoutLines removes from a value of its own what linesOf names.
+func withoutLines(v any) {
+	switch t := v.(type) {
+	case []any:
+		for _, x := range t {
+			withoutLines(x)
+		}
+	case map[string]any:
+		for _, k := range linesOf {
+			delete(t, k)
+		}
+		for _, x := range t {
+			withoutLines(x)
 		}
 	}
 }
