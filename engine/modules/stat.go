@@ -94,7 +94,7 @@ func (m *Stat) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
 	case !r.ok():
 		return r.failure(fmt.Sprintf("stat %q", m.Path)), nil
 	case !r.has("stat"):
-		return engine.Result{Values: value.NewDict("stat", value.NewDict("exists", false, "path", text(r.get("path"))))}, nil
+		return engine.Result{Values: value.NewDict("stat", value.NewDict("exists", false))}, nil
 	}
 	stat, more := r.get("stat"), ""
 	if kept != nil {
