@@ -105,7 +105,7 @@ func prepared(t *testing.T, img string, tasks ...inventory.CallbackTask) engine.
 	vm.Def.Metadata.Hostname = "vm.amd64.debian"
 	vm.Def.Metadata.Auth = inventory.Auth{User: "user", Password: "secret", BecomePassword: "rootsecret"}
 	vm.Def.Disks = []inventory.Disk{{Src: "root.qcow2", Size: "256M"}, {Size: "1G"}}
-	return engine.Preparation{VM: vm, Local: local.New(), KeyPath: key, Callback: callbacks.Find(nil, nil), Emit: func(e engine.Event) { t.Log(e.Kind, e.Text) }}
+	return engine.Preparation{VM: vm, Local: local.New(), KeyPath: key, Callback: callbacks.Find(nil, nil, nil), Emit: func(e engine.Event) { t.Log(e.Kind, e.Text) }}
 }
 
 // imageInfo is what qemu-img says.
@@ -265,7 +265,7 @@ func TestHeaderRefusesWhatQemuFollows(t *testing.T) {
 			run(t, "qemu-img", append(append([]string{"create", "-q", "-f", "qcow2"}, tt.args...), img, "64M")...)
 			vm := inventory.VM{ID: name}
 			vm.Def.Disks = []inventory.Disk{{Src: img}}
-			_, err := store.Base(context.Background(), engine.Preparation{VM: vm, Local: conn, Callback: callbacks.Find(nil, nil)})
+			_, err := store.Base(context.Background(), engine.Preparation{VM: vm, Local: conn, Callback: callbacks.Find(nil, nil, nil)})
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}

@@ -62,10 +62,16 @@ func try(ctx context.Context, r *engine.Run, addr string) error {
 	return nil
 }
 
-// settled waits for cloud-init, which may still be installing, where the guest has it.
+// awaitCloudInit waits for the end of cloud-init's last stage, where the guest has it. Its own
+// `status --wait` comes back at the first error, while later stages still install.
+const awaitCloudInit = `if [ -d /run/cloud-init ] && command -v cloud-init >/dev/null 2>&1 && [ ! -e /run/cloud-init/disabled ]; then
+	until [ -e /run/cloud-init/result.json ] || [ "$(systemctl is-active cloud-final.service 2>/dev/null)" = failed ]; do sleep 1; done
+	cloud-init status 2>&1 | tail -n 1
+fi`
+
+// settled waits for cloud-init, which may still be installing.
 func settled(ctx context.Context, r *engine.Run, begun time.Time) error {
-	out, err := r.Conn.Exec(ctx, engine.Cmd{Script: `if [ -d /run/cloud-init ] && command -v cloud-init >/dev/null 2>&1 &&
-[ ! -e /run/cloud-init/disabled ]; then cloud-init status --wait 2>&1 | tail -n 1; fi`})
+	out, err := r.Conn.Exec(ctx, engine.Cmd{Script: awaitCloudInit})
 	if err != nil {
 		return stalled(ctx, r, begun, "the end of cloud-init", err)
 	}
