@@ -104,9 +104,9 @@ type Vars interface {
 	Get(name string) (v any, ok bool, err error)
 	// Eval evaluates every template in v, at any depth.
 	Eval(v any) (any, error)
-	// EvalText evaluates the text of a file as a Jinja2 template; name and base are for
-	// messages and for its includes.
-	EvalText(name, text string) (string, error)
+	// EvalFile evaluates the text of a file as a Jinja2 template, with the variables more over
+	// these; name is for messages and for its includes.
+	EvalFile(name, text string, more *value.Dict, how value.Syntax) (string, error)
 }
 
 // Finder finds the files that tasks name, on the controller.

@@ -37,7 +37,7 @@ func (v fakeVars) Eval(x any) (any, error) {
 			}
 			return nil, fmt.Errorf("%q is undefined", name)
 		}
-		return v.EvalText("", t.Text)
+		return v.EvalFile("", t.Text, nil, value.Syntax{})
 	case []any:
 		list := make([]any, len(t))
 		for i, item := range t {
@@ -51,7 +51,10 @@ func (v fakeVars) Eval(x any) (any, error) {
 	return x, nil
 }
 
-func (v fakeVars) EvalText(name, text string) (string, error) {
+func (v fakeVars) EvalFile(name, text string, more *value.Dict, _ value.Syntax) (string, error) {
+	for k, x := range more.All() {
+		text = strings.ReplaceAll(text, "{{ "+value.Text(k)+" }}", value.Text(x))
+	}
 	for k, x := range v {
 		text = strings.ReplaceAll(text, "{{ "+k+" }}", value.Text(x))
 	}

@@ -3,10 +3,17 @@ package modules
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
+	"os/user"
 	"path"
+	"strconv"
 	"strings"
+	"syscall"
+	"time"
 
 	"farm/engine"
+	"farm/inventory/value"
 )
 
 // Template renders a Jinja2 template of the controller into a file of the guest.
@@ -21,7 +28,8 @@ type Template struct {
 	Check        string `yaml:"validate"`         // command that must accept the file, %s in it
 	Follow       bool   `yaml:"follow"`           // write through a link
 	Newline      string `yaml:"newline_sequence"` // \n, \r or \r\n
-	TrimBlocks   bool   `yaml:"trim_blocks"`      // true (the default) is how templates are read
+	TrimBlocks   bool   `yaml:"trim_blocks"`      // false: keep the newline after a block
+	StripLeft    bool   `yaml:"lstrip_blocks"`    // drop the blanks before a block on its line
 	UnsafeWrites bool   `yaml:"unsafe_writes"`    // accepted: a file that cannot be replaced is written in place
 }
 
@@ -31,9 +39,6 @@ func newTemplate() engine.Module { return &Template{Force: true, TrimBlocks: tru
 func (m *Template) Validate() error {
 	if m.Check != "" && !strings.Contains(m.Check, "%s") {
 		return errors.New("validate must hold %s, for the file's name")
-	}
-	if !m.TrimBlocks {
-		return errors.New("trim_blocks: false is not supported")
 	}
 	if m.Mode == "preserve" {
 		return nil
@@ -55,11 +60,11 @@ func (m *Template) Run(ctx context.Context, t *engine.Task) (engine.Result, erro
 	if err != nil {
 		return failed("%v", err), nil
 	}
-	vars := t.Vars
-	if _, ok, _ := vars.Get("ansible_managed"); !ok {
-		vars = managed{vars}
+	more, err := m.about(t, file)
+	if err != nil {
+		return failed("%v", err), nil
 	}
-	out, err := vars.EvalText(file, string(raw))
+	out, err := t.Vars.EvalFile(file, string(raw), more, value.Syntax{KeepNewlines: !m.TrimBlocks, StripLeft: m.StripLeft})
 	if err != nil {
 		return failed("%v", err), nil
 	}
@@ -82,19 +87,35 @@ func (m *Template) Run(ctx context.Context, t *engine.Task) (engine.Result, erro
 	return p.put(ctx, t)
 }
 
-// managed are variables with ansible_managed among them, for templates that print it.
-type managed struct{ engine.Vars }
-
-func (m managed) EvalText(name, text string) (string, error) {
-	if !strings.Contains(text, "ansible_managed") {
-		return m.Vars.EvalText(name, text)
+// about are the variables that tell a template of itself.
+func (m *Template) about(t *engine.Task, file string) (*value.Dict, error) {
+	st, err := statFile(t.Files, file)
+	if err != nil {
+		return nil, err
 	}
-	return m.Vars.EvalText(name, "{% set ansible_managed = 'Ansible managed' %}"+text)
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, err
+	}
+	d := value.NewDict("template_host", host, "template_path", m.Src, "template_fullpath", file, "template_destpath", m.Dest,
+		"template_mtime", pythonTime(st.ModTime()), "template_run_date", pythonTime(time.Now()), "template_uid", ownerOf(st))
+	if _, ok, err := t.Vars.Get("ansible_managed"); err == nil && !ok {
+		d.Set("ansible_managed", "Ansible managed")
+	}
+	return d, nil
 }
 
-func (m managed) Get(name string) (any, bool, error) {
-	if name == "ansible_managed" {
-		return "Ansible managed", true, nil
+// pythonTime is a time as Python prints it.
+func pythonTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05.000000") }
+
+// ownerOf is the name of a file's owner on the controller, or the number where it has none.
+func ownerOf(st fs.FileInfo) any {
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	if !ok {
+		return ""
 	}
-	return m.Vars.Get(name)
+	if u, err := user.LookupId(strconv.FormatUint(uint64(sys.Uid), 10)); err == nil {
+		return u.Username
+	}
+	return int64(sys.Uid)
 }

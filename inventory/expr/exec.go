@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"slices"
 	"strings"
 
 	"farm/inventory/source"
@@ -60,13 +61,7 @@ func (m *machine) statement(s statement) signal {
 	case *importNode:
 		m.imports(n)
 	case *blockNode:
-		b := n
-		if o, ok := m.blocks[n.name]; ok {
-			b = o
-		}
-		m.push()
-		defer m.pop()
-		return m.exec(b.body)
+		return m.execBlock(n.name, append(slices.Clone(m.blocks[n.name]), n))
 	case *extendsNode:
 		m.extends(n)
 		return breaks
@@ -79,6 +74,23 @@ func (m *machine) statement(s statement) signal {
 		return continues
 	}
 	return ran
+}
+
+// execBlock runs the first of what templates have for a block, the one that extends the others
+// first; super() in it is what the next gives.
+func (m *machine) execBlock(name string, versions []*blockNode) signal {
+	m.push()
+	defer m.pop()
+	if len(versions) == 1 {
+		m.frame.set("super", &undefined{name: "super", keys: []string{}})
+	} else {
+		m.frame.set("super", builtin{"super", func(*call) any {
+			m.run.calls++
+			defer func() { m.run.calls-- }()
+			return m.captureDo(func() { m.execBlock(name, versions[1:]) })
+		}})
+	}
+	return m.exec(versions[0].body)
 }
 
 // print writes a value; nothing prints as nothing, as in Ansible.
@@ -244,14 +256,14 @@ func (m *machine) load(x any, missingOK bool) (*machine, bool) {
 	}
 	var last error
 	for _, n := range names {
-		file := m.beside(text(n))
+		file := m.beside("templates", text(n))
 		body, err := m.vars.e.o.ReadFile(file)
 		if err != nil {
 			last = err
 			continue
 		}
 		pos := source.Pos{File: file}
-		p, err := m.vars.e.template(string(body), pos, true)
+		p, err := m.vars.e.template(string(body), pos, fileSyntax)
 		if err != nil {
 			throwErr(err)
 		}
@@ -320,12 +332,12 @@ func (m *machine) extends(n *extendsNode) {
 	x := m.eval(n.x)
 	m.at = n.at
 	in, _ := m.load(x, false)
-	all := map[string]*blockNode{}
-	for k, b := range m.prog.blocks {
-		all[k] = b
-	}
+	all := map[string][]*blockNode{}
 	for k, b := range m.blocks {
-		all[k] = b
+		all[k] = slices.Clone(b)
+	}
+	for k, b := range m.prog.blocks {
+		all[k] = append(all[k], b)
 	}
 	in.blocks = all
 	m.sub(in, func() { in.exec(in.prog.body) })

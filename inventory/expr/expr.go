@@ -111,7 +111,7 @@ func (e *Engine) lookup(name string) (function, bool) { return find(e.lookups, n
 
 // Check parses text without evaluating it: syntax, unknown filters, tests and lookups.
 func (e *Engine) Check(t value.Template) error {
-	p, err := e.template(t.Text, t.Pos, false)
+	p, err := e.template(t.Text, t.Pos, valueSyntax)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (e *Engine) CheckExpression(text string, pos source.Pos) error {
 // CheckText is Check for a whole file.
 func (e *Engine) CheckText(name, text string) error {
 	pos := source.Pos{File: name}
-	p, err := e.template(text, pos, true)
+	p, err := e.template(text, pos, fileSyntax)
 	if err != nil {
 		return err
 	}

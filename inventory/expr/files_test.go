@@ -61,7 +61,7 @@ func TestLookupsReadFiles(t *testing.T) {
 		}
 	}
 	_, err := v.Eval(value.Template{Text: "{{ lookup('first_found', ['z']) }}", Pos: source.Pos{File: "/p/inv/x.yaml", Line: 1, Col: 1}})
-	if want := "searched: /p/inv/z, /p/files/z"; err == nil || !strings.Contains(err.Error(), want) {
+	if want := "searched: /p/inv/files/z, /p/inv/z, /p/files/files/z, /p/files/z"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v, want %q in it", err, want)
 	}
 }

@@ -17,19 +17,59 @@ func dataFilters() map[string]function {
 		"from_yaml": fromYAML, "from_yaml_all": fromYAMLAll,
 		"pprint": func(c *call) any { return repr(c.defined()) },
 		"b64encode": func(c *call) any {
-			c.str(0, "encoding", "")
-			return base64.StdEncoding.EncodeToString([]byte(c.text()))
+			enc := c.str(0, "encoding", "utf-8")
+			return base64.StdEncoding.EncodeToString(encoded(c.text(), enc))
 		},
 		"b64decode": func(c *call) any {
-			c.str(0, "encoding", "")
+			enc := c.str(0, "encoding", "utf-8")
 			s := strings.Join(strings.Fields(c.text()), "")
 			b, err := base64.StdEncoding.DecodeString(s)
 			if err != nil {
 				throw("b64decode: %s", err)
 			}
-			return string(b)
+			return decoded(b, enc)
 		},
 	}
+}
+
+// latin1 reports whether an encoding is the one of a byte a character; false = UTF-8. Others
+// throw.
+func latin1(encoding string) bool {
+	switch strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(encoding)) {
+	case "utf8", "ascii", "usascii":
+		return false
+	case "latin1", "iso88591", "latin", "l1":
+		return true
+	}
+	throwHint("utf-8 and latin-1 are known", "the encoding %q is not known", encoding)
+	return false
+}
+
+// encoded is text in an encoding.
+func encoded(s, encoding string) []byte {
+	if !latin1(encoding) {
+		return []byte(s)
+	}
+	var b []byte
+	for _, r := range s {
+		if r > 0xff {
+			throw("%q is no character of %s", r, encoding)
+		}
+		b = append(b, byte(r))
+	}
+	return b
+}
+
+// decoded is the text that bytes are in an encoding.
+func decoded(b []byte, encoding string) string {
+	if !latin1(encoding) {
+		return string(b)
+	}
+	var s strings.Builder
+	for _, c := range b {
+		s.WriteRune(rune(c))
+	}
+	return s.String()
 }
 
 // jsonWriter writes JSON as Python's json.dumps does by default.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -97,11 +98,38 @@ func lookups() map[string]function {
 			if len(c.args) < 2 {
 				throw("subelements takes a list and a key")
 			}
+			key := text(c.args[1])
+			if len(c.args) > 2 {
+				if flags, ok := c.args[2].(*value.Dict); ok {
+					skip, _ := flags.Get("skip_missing")
+					c.args = []any{c.args[0], key, truth(skip)}
+				}
+			}
 			c.in, c.args = c.args[0], c.args[1:]
-			return subelements(c)
+			pairs := subelements(c).([]any)
+			for i, p := range pairs { // the filter leaves the list in its element, the lookup does not
+				pair := p.(tuple)
+				pairs[i] = tuple{without(pair[0], strings.Split(key, ".")), pair[1]}
+			}
+			return pairs
 		},
 		"pipe": refused, "url": refused, "password": refused,
 	}
+}
+
+// without is a mapping without what is at the path of keys.
+func without(x any, keys []string) any {
+	d, ok := x.(*value.Dict)
+	if !ok {
+		return x
+	}
+	d = d.Copy()
+	if len(keys) == 1 {
+		d.Delete(keys[0])
+	} else if sub, ok := d.Get(keys[0]); ok {
+		d.Set(keys[0], without(sub, keys[1:]))
+	}
+	return d
 }
 
 // refused is a lookup that would run a project's command on this machine, or use its network.
@@ -110,55 +138,15 @@ func refused(c *call) any {
 	return nil
 }
 
-// beside finds a relative name of a file: beside the template, then in the folders of the options.
-func (m *machine) beside(name string) string {
-	candidates := m.candidates(name)
-	for _, p := range candidates {
-		if m.exists(p) {
-			return p
-		}
-	}
-	return candidates[0]
-}
-
-func (m *machine) candidates(name string) []string {
-	name = m.expandUser(name)
-	if path.IsAbs(name) {
-		return []string{name}
-	}
-	var list []string
-	if m.pos.File != "" {
-		list = append(list, path.Join(path.Dir(m.pos.File), name))
-	}
-	for _, d := range m.vars.e.o.Dirs {
-		list = append(list, path.Join(d, name))
-	}
-	if len(list) == 0 {
-		list = append(list, name)
-	}
-	return list
-}
-
-func (m *machine) exists(p string) bool {
-	switch o := m.vars.e.o; {
-	case o.Stat != nil:
-		_, err := o.Stat(p)
-		return err == nil
-	case o.ReadFile != nil:
-		_, err := o.ReadFile(p)
-		return err == nil
-	}
-	return false
-}
-
-func (c *call) read(name any) (string, string) {
+// read reads the file that a lookup names; kind is the folder that such files are in.
+func (c *call) read(kind string, name any) (string, string) {
 	if c.m.vars.e.o.ReadFile == nil {
 		throw("the lookup %q cannot read files here", c.name)
 	}
-	file := c.m.beside(text(name))
+	file := c.m.beside(kind, text(name))
 	b, err := c.m.vars.e.o.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		throwHint("searched: "+strings.Join(c.m.candidates(text(name)), ", "), "no file %q", text(name))
+		throwHint("searched: "+strings.Join(c.m.candidates(kind, text(name)), ", "), "no file %q", text(name))
 	}
 	if err != nil {
 		throwErr(fmt.Errorf("read %q: %w", file, err))
@@ -179,7 +167,7 @@ func fileLookup(c *call) any {
 	}
 	out := []any{}
 	for _, a := range c.args {
-		_, s := c.read(a)
+		_, s := c.read("files", a)
 		if rstrip {
 			s = strings.TrimRight(s, " \t\r\n")
 		}
@@ -205,8 +193,8 @@ func templateLookup(c *call) any {
 	}
 	out := []any{}
 	for _, a := range c.args {
-		file, body := c.read(a)
-		s, err := vars.evalText(c.m.run, file, body)
+		file, body := c.read("templates", a)
+		s, err := vars.evalText(c.m.run, file, body, value.Syntax{})
 		if err != nil {
 			throwErr(err)
 		}
@@ -216,9 +204,13 @@ func templateLookup(c *call) any {
 }
 
 // firstFound is the first file that exists, of names, lists of names and mappings
-// {files, paths, skip}.
+// {files, paths, skip}. kind is the folder that such files are in.
 func firstFound(c *call) any {
 	skip := truth(c.named["skip"])
+	kind := "files"
+	if k, ok := c.named["kind"]; ok {
+		kind = text(k)
+	}
 	var names []string
 	var add func(x any, dirs []string)
 	add = func(x any, dirs []string) {
@@ -268,7 +260,7 @@ func firstFound(c *call) any {
 	}
 	var searched []string
 	for _, n := range names {
-		for _, p := range c.m.candidates(n) {
+		for _, p := range c.m.candidates(kind, n) {
 			if c.m.exists(p) {
 				return []any{p}
 			}
@@ -305,10 +297,13 @@ func fileGlob(c *call) any {
 	}
 	out := []any{}
 	for _, a := range c.args {
-		for _, p := range c.m.candidates(text(a)) {
+		for _, p := range c.m.candidates("files", text(a)) {
 			found, err := c.m.vars.e.o.Glob(p)
 			if err != nil {
 				throwErr(err)
+			}
+			if stat := c.m.vars.e.o.Stat; stat != nil {
+				found = slices.DeleteFunc(found, func(f string) bool { st, err := stat(f); return err != nil || st.IsDir() })
 			}
 			if len(found) > 0 {
 				out = append(out, stringList(found)...)

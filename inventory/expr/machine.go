@@ -27,7 +27,7 @@ type machine struct {
 	at     int // offset of what is being evaluated, for faults
 	frame  *frame
 	out    *strings.Builder
-	blocks map[string]*blockNode // overrides by a template that extends this one
+	blocks map[string][]*blockNode // overrides by templates that extend this one, the last of them first
 	depth  int
 }
 

@@ -58,12 +58,31 @@ func (c *cache) keep(key string, p *program) {
 	c.put(key, p)
 }
 
-// template compiles text, or finds it compiled.
-func (e *Engine) template(text string, pos source.Pos, inFile bool) (p *program, err error) {
-	key := "t" + text
-	if inFile {
-		key = "f" + text
+// valueSyntax is that of templates in values, fileSyntax that of files.
+var (
+	valueSyntax = syntax{trimBlocks: true, rawStrings: true}
+	fileSyntax  = syntax{trimBlocks: true}
+)
+
+// key tells syntaxes apart.
+func (s syntax) key() string {
+	switch {
+	case s.rawStrings:
+		return "t"
+	case s.trimBlocks && s.lstripBlocks:
+		return "fb"
+	case s.trimBlocks:
+		return "f-"
+	case s.lstripBlocks:
+		return "fl"
 	}
+	return "fn"
+}
+
+// template compiles text, or finds it compiled. A file's first line may change syn.
+func (e *Engine) template(text string, pos source.Pos, syn syntax) (p *program, err error) {
+	inFile := !syn.rawStrings
+	key := syn.key() + text
 	if p, ok := e.programs.get(key); ok {
 		return p, nil
 	}
@@ -71,9 +90,9 @@ func (e *Engine) template(text string, pos source.Pos, inFile bool) (p *program,
 	if len(text) > maxTemplate {
 		throw("a template of more than %d bytes", maxTemplate)
 	}
-	syn, start := syntax{trimBlocks: true, rawStrings: true}, 0
+	start := 0
 	if inFile {
-		syn, start = header(text)
+		syn, start = header(text, syn)
 	}
 	// Jinja2 drops one newline at the end; Ansible puts it back behind text.
 	ps := &parser{tokens: lexTemplate(strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r"), start, syn)}
@@ -110,8 +129,7 @@ func (e *Engine) bare(text string, pos source.Pos) (p *program, err error) {
 }
 
 // header reads Ansible's "#jinja2: trim_blocks: False" first line; start is behind it.
-func header(text string) (syn syntax, start int) {
-	syn = syntax{trimBlocks: true}
+func header(text string, syn syntax) (_ syntax, start int) {
 	if !strings.HasPrefix(text, "#jinja2:") {
 		return syn, 0
 	}

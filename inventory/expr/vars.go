@@ -345,7 +345,7 @@ func (v *Vars) evalTemplate(r *run, t value.Template) (any, error) {
 	if !value.IsTemplate(t.Text) {
 		return t.Text, nil
 	}
-	p, err := v.e.template(t.Text, t.Pos, false)
+	p, err := v.e.template(t.Text, t.Pos, valueSyntax)
 	if err != nil {
 		return nil, err
 	}
@@ -395,11 +395,18 @@ func Truth(x any) bool {
 }
 
 // EvalText evaluates a whole file as a template, always giving text (one trailing newline is kept).
-func (v *Vars) EvalText(name, text string) (string, error) { return v.evalText(newRun(), name, text) }
+func (v *Vars) EvalText(name, text string) (string, error) {
+	return v.evalText(newRun(), name, text, value.Syntax{})
+}
 
-func (v *Vars) evalText(r *run, name, text string) (string, error) {
+// EvalFile is EvalText with more variables over v and another syntax.
+func (v *Vars) EvalFile(name, text string, more *value.Dict, how value.Syntax) (string, error) {
+	return v.With(more).evalText(newRun(), name, text, how)
+}
+
+func (v *Vars) evalText(r *run, name, text string, how value.Syntax) (string, error) {
 	pos := source.Pos{File: name}
-	p, err := v.e.template(text, pos, true)
+	p, err := v.e.template(text, pos, syntax{trimBlocks: !how.KeepNewlines, lstripBlocks: how.StripLeft})
 	if err != nil {
 		return "", err
 	}
