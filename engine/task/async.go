@@ -130,7 +130,11 @@ func (c *call) start(ctx context.Context, m engine.Module, t *engine.Task, limit
 		}
 	})
 	state.Set("results_file", path)
-	return c.judge(engine.Result{Changed: true, Values: state})
+	res, err := c.judge(engine.Result{Changed: true, Values: state})
+	if err == nil && !res.Has("failed_when_result") {
+		res.Set("failed", int64(0)) // the number, as Ansible has it of a start
+	}
+	return res, err
 }
 
 // jobResult runs m and makes its result one that can be kept.

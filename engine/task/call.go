@@ -20,9 +20,10 @@ type call struct {
 	vars  *expr.Vars
 	item  string // the label of the loop's item
 	title string
-	to    string // the host that the task is delegated to; "" = none
-	quiet bool   // no_log
-	diff  bool   // what changes is to be shown
+	items []*call // of a loop: those that were not skipped
+	to    string  // the host that the task is delegated to; "" = none
+	quiet bool    // no_log
+	diff  bool    // what changes is to be shown
 }
 
 // call makes a call of t. One that is not to be logged is called by its name as written: a
@@ -41,8 +42,10 @@ func (p *play) call(t *Task, s *scope, vars *expr.Vars) *call {
 // task runs one task: tags, loop, results, register, notify.
 func (p *play) task(ctx context.Context, t *Task, s *scope) error {
 	vars := p.vars(s, nil)
-	if ok, err := p.selected(s, vars); err != nil || !ok {
-		return err
+	_, loops := t.Keys.Get("loop")
+	imports := !loops && (t.Module == "import_tasks" || t.Module == "import_role")
+	if ok, err := p.selected(s, vars); err != nil || !ok && !imports {
+		return err // of an import each task is selected by itself, with the import's tags
 	}
 	if !p.started {
 		if t.Title() != p.o.StartAt && title(t, vars) != p.o.StartAt {
@@ -53,10 +56,8 @@ func (p *play) task(ctx context.Context, t *Task, s *scope) error {
 			p.started = true
 		}
 	}
-	if t.Module == "import_tasks" || t.Module == "import_role" {
-		if _, ok := t.Keys.Get("loop"); !ok {
-			return p.include(ctx, t, s, vars)
-		}
+	if imports {
+		return p.include(ctx, t, s, vars)
 	}
 	leave, err := p.turn(ctx, t)
 	if err != nil {
@@ -96,7 +97,7 @@ func (p *play) one(ctx context.Context, t *Task, s *scope, vars *expr.Vars) erro
 		}
 		c := p.call(t, s, vars)
 		p.announce(c)
-		res, ferr := c.failed(engine.UserFault, err)
+		res, ferr := c.refused(err)
 		return p.done(ctx, c, res, ferr, time.Now())
 	}
 	if !loops {
@@ -167,7 +168,7 @@ func (p *play) once(ctx context.Context, c *call) (*value.Dict, error) {
 	ok, err := p.conditions(c.s, c.vars)
 	if err != nil {
 		p.announce(c)
-		return c.failed(engine.UserFault, err)
+		return c.refused(err)
 	}
 	if !ok {
 		return skippedResult("Conditional result was False"), nil
@@ -239,6 +240,14 @@ func (c *call) failed(fault engine.Fault, err error) (*value.Dict, error) {
 	return res, c.failure(fault, msg, res, err)
 }
 
+// refused makes the result of a task whose expressions cannot be evaluated: Ansible's has no
+// key changed, since nothing was asked whether it would.
+func (c *call) refused(err error) (*value.Dict, error) {
+	msg := err.Error()
+	res := value.NewDict("failed", true, "msg", msg)
+	return res, c.failure(engine.UserFault, msg, res, err)
+}
+
 func (c *call) failure(fault engine.Fault, msg string, res *value.Dict, cause error) error {
 	title := c.title
 	switch {
@@ -248,7 +257,7 @@ func (c *call) failure(fault engine.Fault, msg string, res *value.Dict, cause er
 		title += " (item " + c.item + ")"
 	}
 	fatal, err := c.flag("any_errors_fatal")
-	return &failure{fault: fault, pos: c.t.Pos, task: c.t, title: title, msg: msg, result: res, cause: cause, fatal: fatal && err == nil}
+	return &failure{fault: fault, pos: c.t.Pos, task: c.t, name: c.title, title: title, msg: msg, result: res, cause: cause, fatal: fatal && err == nil}
 }
 
 // number evaluates a keyword that is a number; def where it is not set.
@@ -295,7 +304,10 @@ func (c *call) attempt(ctx context.Context, _ any) (*value.Dict, error) {
 		if errors.Is(err, engine.ErrUnreachable) || ctx.Err() != nil {
 			return nil, c.lost(err)
 		}
-		return c.failed(engine.UserFault, err)
+		if errors.As(err, &badArguments{}) {
+			return c.failed(engine.UserFault, err)
+		}
+		return c.refused(err)
 	}
 	if async > 0 && task.Check {
 		return c.failed(engine.UserFault, errors.New("a task with async cannot run in check mode"))
@@ -324,16 +336,19 @@ func (c *call) attempt(ctx context.Context, _ any) (*value.Dict, error) {
 		var placed *source.Error
 		if errors.As(err, &fe) {
 			fault = fe.Fault
-		} else if errors.As(err, &placed) {
-			fault = engine.UserFault
+		}
+		if errors.As(err, &placed) { // an expression that the module evaluates itself
+			return c.refused(err)
 		}
 		return c.failed(fault, err)
 	}
 	if async > 0 {
 		out.Values = out.Values.Copy()
-		out.Values.Set("ansible_job_id", newJobID())
+		id := newJobID()
+		out.Values.Set("ansible_job_id", id)
 		out.Values.Set("started", int64(1))
 		out.Values.Set("finished", int64(1))
+		out.Values.Set("results_file", task.AsyncDir+"/"+id) // Ansible's is gone by now, too
 	}
 	return c.judge(out)
 }

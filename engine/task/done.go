@@ -59,8 +59,16 @@ func (p *play) done(ctx context.Context, c *call, res *value.Dict, err error, st
 		return err
 	}
 	p.report(c, res, status, nil, start)
-	if changed, _ := res.Get("changed"); changed == true {
+	if changed, _ := res.Get("changed"); changed != true {
+		return nil
+	}
+	if c.items == nil {
 		return p.notify(c)
+	}
+	for _, one := range c.items { // each notifies what its own variables make of the name
+		if err := p.notify(one); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -76,13 +84,20 @@ func statusOf(res *value.Dict) engine.Status {
 	if v, _ := res.Get("skipped"); v == true {
 		return engine.Skipped
 	}
-	if v, _ := res.Get("failed"); v == true {
+	if v, _ := res.Get("failed"); v == true && !spared(res) {
 		return engine.Failed
 	}
 	if v, _ := res.Get("changed"); v == true {
 		return engine.Changed
 	}
 	return engine.OK
+}
+
+// spared reports whether failed_when says that the task did not fail; that counts for more than
+// an `until` that was never content.
+func spared(res *value.Dict) bool {
+	v, _ := res.Get("failed_when_result")
+	return v == false
 }
 
 // report emits the end of a task.

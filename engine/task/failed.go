@@ -26,19 +26,23 @@ func described(f *failure) *value.Dict {
 	for k, v := range f.task.Args.All() {
 		args.Set(k, written(v))
 	}
-	d := value.NewDict("name", f.title, "action", f.task.Module, "args", args, "register", nil, "delegate_to", nil, "become", false,
+	name, _ := f.task.Keys.Get("name")
+	if name != nil {
+		name = f.name
+	}
+	d := value.NewDict("name", value.Text(name), "action", f.task.Module, "args", args, "register", nil, "delegate_to", nil, "become", false,
 		"check_mode", false, "ignore_errors", nil, "loop", nil, "vars", value.NewDict(), "tags", []any{}, "when", []any{},
 		"changed_when", []any{}, "failed_when", []any{}, "until", []any{}, "environment", []any{})
 	for k, v := range f.task.Keys.All() {
-		name := value.Text(k)
-		if name == "name" {
+		key := value.Text(k)
+		if key == "name" {
 			continue
 		}
 		v = written(v)
-		if old, _ := d.Get(name); isList(old) && !isList(v) {
+		if old, _ := d.Get(key); isList(old) && !isList(v) {
 			v = []any{v}
 		}
-		d.Set(name, v)
+		d.Set(key, v)
 	}
 	return d
 }

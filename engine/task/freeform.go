@@ -79,7 +79,12 @@ func splitFree(text string, pos source.Pos, take func(key string) bool) (args *v
 		}
 		b.WriteString(t.space + t.text)
 	}
-	return args, strings.TrimSpace(b.String())
+	rest = strings.TrimSpace(b.String())
+	if rest != "" { // the newlines of a block of YAML stay, as in Ansible
+		end := strings.TrimRight(text, " \t\r\n")
+		rest += strings.Repeat("\n", strings.Count(text[len(end):], "\n"))
+	}
+	return args, rest
 }
 
 // templated is text as a value of a file.

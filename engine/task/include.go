@@ -22,10 +22,11 @@ func (p *play) owned(ctx context.Context, c *call) (*value.Dict, error) {
 		p.announce(c)
 		d, files, err := p.includeVars(c)
 		if err != nil {
-			return c.failed(engine.UserFault, err)
+			res := value.NewDict("changed", false, "failed", true, "message", err.Error(), "ansible_facts", value.NewDict(), "ansible_included_var_files", []any{})
+			return res, c.failure(engine.UserFault, err.Error(), res, err)
 		}
 		set(&p.h.Included, d)
-		return value.NewDict("changed", false, "ansible_facts", d, "ansible_included_var_files", value.From(files)), nil
+		return value.NewDict("changed", false, "failed", false, "ansible_facts", d, "ansible_included_var_files", value.From(files)), nil
 	case "meta":
 		return p.meta(ctx, c)
 	}

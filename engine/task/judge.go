@@ -13,6 +13,9 @@ func (c *call) judge(out engine.Result) (*value.Dict, error) {
 		c.o.AddHost(*out.AddHost)
 	}
 	res := resultOf(out)
+	if c.t.Module == "pause" { // what it waited for is told as one text only
+		res.Delete("stdout_lines")
+	}
 	if out.Facts != nil && !out.Failed {
 		c.facts(out.Facts)
 	}
@@ -20,14 +23,14 @@ func (c *call) judge(out engine.Result) (*value.Dict, error) {
 	if cond, ok := c.t.Keys.Get("changed_when"); ok {
 		changed, err := all(vars, cond, c.t.Keys.KeyPos("changed_when"))
 		if err != nil {
-			return c.failed(engine.UserFault, err)
+			return c.unjudged(res, "changed_when_result", err)
 		}
 		res.Set("changed", changed)
 	}
 	if cond, ok := c.t.Keys.Get("failed_when"); ok {
 		failed, err := all(vars, cond, c.t.Keys.KeyPos("failed_when"))
 		if err != nil {
-			return c.failed(engine.UserFault, err)
+			return c.unjudged(res, "failed_when_result", err)
 		}
 		res.Set("failed", failed)
 		res.Set("failed_when_result", failed)
@@ -40,6 +43,13 @@ func (c *call) judge(out engine.Result) (*value.Dict, error) {
 		return res, c.failure(engine.TestFault, msg, res, nil)
 	}
 	return res, nil
+}
+
+// unjudged fails a task that ran because a condition about its result cannot be evaluated.
+func (c *call) unjudged(res *value.Dict, key string, err error) (*value.Dict, error) {
+	res.Set("failed", true)
+	res.Set(key, err.Error())
+	return res, c.failure(engine.UserFault, err.Error(), res, err)
 }
 
 // resultOf is a module's result under the names that are registered.

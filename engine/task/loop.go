@@ -21,6 +21,9 @@ func (p *play) items(t *Task, vars *expr.Vars) (items []any, loops bool, err err
 		if name != "loop" && !with {
 			continue
 		}
+		if raw == nil && !with {
+			return nil, false, nil
+		}
 		pos := t.Keys.KeyPos(k)
 		var v any
 		if text, ok := raw.(string); ok && with { // with_items: name
@@ -41,7 +44,7 @@ func (p *play) items(t *Task, vars *expr.Vars) (items []any, loops bool, err err
 				return nil, true, &source.Error{Pos: pos, What: "loop is " + value.Kind(v) + ", not a list", Hint: "dict2items makes a list of a mapping"}
 			}
 			return list, true, nil
-		case kind == "items" || kind == "list" || kind == "flattened":
+		case kind == "items" || kind == "list":
 			list, ok := v.([]any)
 			if !ok {
 				return []any{v}, true, nil
@@ -55,23 +58,28 @@ func (p *play) items(t *Task, vars *expr.Vars) (items []any, loops bool, err err
 			}
 			return items, true, nil
 		}
-		return p.lookup(vars, kind, v, pos)
+		return p.lookup(vars, t.Module, kind, v, pos)
 	}
 	return nil, false, nil
 }
 
-// lookup is with_KIND: what the lookup of that name gives.
-func (p *play) lookup(vars *expr.Vars, kind string, v any, pos source.Pos) ([]any, bool, error) {
+// lookup is with_KIND: what the lookup of that name gives. Where files are looked up first
+// depends on the module.
+func (p *play) lookup(vars *expr.Vars, module, kind string, v any, pos source.Pos) ([]any, bool, error) {
 	call := "{{ query('" + strings.ReplaceAll(kind, "'", "") + "', *farm_terms) }}"
 	terms, ok := v.([]any)
 	if !ok {
 		terms = []any{v}
 	}
-	if kind == "dict" || kind == "first_found" {
-		call = "{{ query('" + kind + "', farm_terms) }}"
-		if kind == "dict" {
-			return dictItems(v, pos)
-		}
+	switch {
+	case kind == "dict":
+		return dictItems(v, pos)
+	case kind == "first_found" && strings.Contains(module, "template"):
+		call = "{{ query('first_found', farm_terms, kind='templates') }}"
+	case kind == "first_found" && strings.Contains(module, "var"):
+		call = "{{ query('first_found', farm_terms, kind='vars') }}"
+	case kind == "first_found":
+		call = "{{ query('first_found', farm_terms) }}"
 	}
 	out, err := vars.With(value.NewDict("farm_terms", terms)).Eval(value.Template{Text: call, Pos: pos})
 	if err != nil {
@@ -223,12 +231,17 @@ func (p *play) loop(ctx context.Context, t *Task, s *scope, items []any) error {
 		for k, v := range top.All() {
 			res.Set(k, v)
 		}
-		p.report(c, res, all.add(c, res, err), err, began)
+		status := all.add(c, res, err)
+		if status != engine.Skipped {
+			whole.items = append(whole.items, c)
+		}
+		p.report(c, res, status, err, began)
 	}
 	if owned[t.Module] != nil && all.first == nil && t.Module != "include_vars" {
 		return nil
 	}
-	return p.done(ctx, whole, all.result(), all.first, start)
+	res := all.result()
+	return p.done(ctx, whole, res, all.failure(res), start)
 }
 
 // joined is what the items of a loop came to.
@@ -255,6 +268,17 @@ func (j *joined) add(c *call, res *value.Dict, err error) engine.Status {
 	changed, _ := res.Get("changed")
 	j.changed = j.changed || changed == true
 	return status
+}
+
+// failure is the first item's failure with the loop's result, which rescue shows; nil if none failed.
+func (j *joined) failure(res *value.Dict) error {
+	var f *failure
+	if !errors.As(j.first, &f) {
+		return j.first
+	}
+	whole := *f
+	whole.result = res
+	return &whole
 }
 
 // result has the keys that Ansible registers of a loop.

@@ -265,13 +265,16 @@ func (r *reader) free(t *Task, text string, pos source.Pos) {
 		}
 	}
 	args, rest := splitFree(text, pos, take)
+	if _, mine := owned[t.Module]; mine { // a name
+		rest = strings.TrimSpace(rest)
+	}
 	t.Args = args
 	switch {
 	case rest == "":
 	case free:
 		t.Free = templated(rest, pos)
-	case args.Len() == 0 && strings.HasPrefix(rest, "{{") && strings.HasSuffix(rest, "}}"):
-		t.ArgsFrom = append(t.ArgsFrom, value.Template{Text: rest, Pos: pos})
+	case args.Len() == 0 && strings.HasPrefix(rest, "{{") && strings.HasSuffix(strings.TrimSpace(rest), "}}"):
+		t.ArgsFrom = append(t.ArgsFrom, value.Template{Text: strings.TrimSpace(rest), Pos: pos})
 	default:
 		r.fail(pos, "give the arguments as a mapping or as key=value", "%q takes no free text: %q", t.Module, rest)
 	}

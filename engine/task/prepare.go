@@ -19,16 +19,22 @@ func (c *call) prepare(ctx, run context.Context) (engine.Module, *engine.Task, e
 		return nil, nil, err
 	}
 	if err := value.Decode(args, m); err != nil {
-		return nil, nil, source.Join(prefix(c.t.Module, err)...)
+		return nil, nil, badArguments{source.Join(prefix(c.t.Module, err)...)}
 	}
 	if v, ok := m.(engine.Validator); ok {
 		if err := v.Validate(); err != nil {
-			return nil, nil, &source.Error{Pos: c.t.ModulePos, What: c.t.Module, Err: err}
+			return nil, nil, badArguments{&source.Error{Pos: c.t.ModulePos, What: c.t.Module, Err: err}}
 		}
 	}
 	task, err := c.with(ctx)
 	return m, task, err
 }
+
+// badArguments are arguments that a module does not take. The module says so itself in Ansible, and
+// that it changed nothing.
+type badArguments struct{ error }
+
+func (b badArguments) Unwrap() error { return b.error }
 
 // arguments evaluates the arguments, those of module_defaults below them; free text goes
 // to the module itself.

@@ -44,6 +44,9 @@ func (p *play) callRole(ctx context.Context, c *call, args *value.Dict) error {
 	last := name[strings.LastIndex(name, ".")+1:]
 	dir := p.roleDir(c.s, name)
 	if f, ok := p.o.Roles[last]; ok && dir == "" {
+		if ok, err := p.selected(c.s, c.vars); err != nil || !ok {
+			return err
+		}
 		p.announce(c)
 		if err := f(ctx, RoleCall{Name: last, TasksFrom: text("tasks_from", "main"), Host: p.h, Vars: c.vars, Pos: c.t.Pos}); err != nil {
 			_, ferr := c.failed(engine.FaultOf(err), err)

@@ -300,7 +300,8 @@ type failure struct {
 	fault  engine.Fault
 	pos    source.Pos
 	task   *Task
-	title  string
+	name   string // the task's, evaluated
+	title  string // the same with the loop's item
 	msg    string
 	result *value.Dict
 	cause  error
