@@ -97,6 +97,23 @@ func TestKeywordsDoWhatAnsibleDoes(t *testing.T) {
 - say: "{{ 'does not end in one of txt' in r.message }}"
 `, "vars/d/a.yaml": "a: 1\n", "vars/d/b.yaml": "b: 1\n", "vars/d/sub/c.json": `{"c": 1}`, "vars/d/README": "no variables", "vars/a.yaml": "d: {more: 1}\n"},
 			"['a', 'b', 'c'] ['a.yaml', 'b.yaml', 'c.json']|= ['a']|= {'say': {'text': 'var'}, 'more': 1}|True", ""},
+		{"notify from a loop", map[string]string{"main.yaml": `
+- {include_role: {name: n}}
+- {say: "{{ item }}", loop: [x, y], notify: "after {{ item }}"}
+`, "roles/n/tasks/main.yml": "[]\n", "roles/n/handlers/main.yml": "- {name: after x, say: x again}\n- {name: after y, say: y again}\n- {name: after z, say: never}\n"},
+			"x|y|x again|y again", ""},
+		{"until gives way to failed_when", map[string]string{"main.yaml": `
+- {say: a, until: false, retries: 1, delay: 0, failed_when: false, register: r}
+- say: "{{ r.failed }} {{ r.attempts }}"
+- {say: b, loop: }
+- say: |
+    two
+    lines
+`}, "a|a|True 1|b|two\nlines\n", ""},
+		{"a failed loop in rescue", map[string]string{"main.yaml": `
+- block: [{say: {text: "{{ item }}", fail: true}, loop: [1, 2]}]
+  rescue: [{say: "{{ ansible_failed_result.results | length }} {{ ansible_failed_task.name }}."}]
+`}, "1|2|2 .", ""},
 		{"another user", map[string]string{"main.yaml": "- {say: a, remote_user: me}\n- {say: b, remote_user: you}\n"}, "a", engine.UserFault},
 		{"another port", map[string]string{"main.yaml": "- {say: a, port: 23}\n"}, "", engine.UserFault},
 		{"connections", map[string]string{"main.yaml": "- {say: a, connection: ssh}\n- {say: b, connection: chroot}\n"}, "a", engine.UserFault},

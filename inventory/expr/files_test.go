@@ -78,9 +78,44 @@ func TestNoOptionsMeansNoFilesAndNoEnvironment(t *testing.T) {
 	}
 }
 
+func TestEvalFileObeysItsSyntaxAndVariables(t *testing.T) {
+	v := fileVars(nil, value.NewDict("a", "below"))
+	const text = "{% if true %}\n  {% if true %}\n{{ a }}\n  {% endif %}\n{% endif %}\n"
+	for _, tt := range []struct {
+		how  value.Syntax
+		want string
+	}{
+		{value.Syntax{}, "  over\n  \n"},
+		{value.Syntax{KeepNewlines: true}, "\n  \nover\n  \n"},
+		{value.Syntax{StripLeft: true}, "over\n"},
+		{value.Syntax{KeepNewlines: true, StripLeft: true}, "\n\nover\n\n"},
+	} {
+		if got, err := v.EvalFile("x.j2", text, value.NewDict("a", "over"), tt.how); err != nil || got != tt.want {
+			t.Errorf("%+v: %q, %v, want %q", tt.how, got, err, tt.want)
+		}
+	}
+}
+
+func TestLookupsFindFilesOfRolesAndPlaybooks(t *testing.T) {
+	v := fileVars(map[string]string{"files/a": "of the play", "r/files/b": "of the role", "r/tasks/files/c": "beside", "r/vars/d": "vars"}, nil)
+	at := source.Pos{File: "/p/r/tasks/main.yml", Line: 1, Col: 1}
+	for text, want := range map[string]string{
+		"{{ lookup('file', 'a') }}": "of the play", "{{ lookup('file', 'b') }}": "of the role", "{{ lookup('file', 'c') }}": "beside",
+		"{{ lookup('first_found', ['none', 'b']) }}":            "/p/r/files/b",
+		"{{ lookup('first_found', ['d'], kind='vars') }}":       "/p/r/vars/d",
+		"{{ 'AAH/' | b64decode(encoding='latin-1') }}":          "\x00\x01\u00ff",
+		"{{ '\u00ff' | b64encode(encoding='iso-8859-1') }}":     "/w==",
+		"{{ query('subelements', [{'n': 1, 'l': [2]}], 'l') }}": `[[{"n":1},2]]`,
+	} {
+		if got, err := v.Eval(value.Template{Text: text, Pos: at}); err != nil || value.Text(got) != want {
+			t.Errorf("%s = %q, %v, want %q", text, value.Text(got), err, want)
+		}
+	}
+}
+
 func TestEvalTextTakesWholeFiles(t *testing.T) {
 	v := fileVars(map[string]string{
-		"t/part.j2": "part {{ n }}\n", "t/base.j2": "<{% block b %}base{% endblock %}>\n",
+		"t/part.j2": "part {{ n }}\n", "t/mid.j2": "{% extends 'base.j2' %}{% block b %}mid, {{ super() }}{% endblock %}", "t/base.j2": "<{% block b %}base{% endblock %}>\n",
 		"t/lib.j2": "{% macro m(x) %}[{{ x }}]{% endmacro %}", "t/bad.j2": "a\n{{ nothere }}\n",
 	}, value.NewDict("n", int64(3), "on", true))
 	tests := []struct{ name, text, want string }{
@@ -93,6 +128,7 @@ func TestEvalTextTakesWholeFiles(t *testing.T) {
 		{"escapes", `{{ 'a\tb' }}`, "a\tb"},
 		{"include", "<{% include 'part.j2' %}>{% include 'none.j2' ignore missing %}", "<part 3>"},
 		{"extends", "{% extends 'base.j2' %}{% block b %}mine {{ n }}{% endblock %}", "<mine 3>"},
+		{"super", "{% extends 'mid.j2' %}{% block b %}mine, {{ super() }}{% endblock %}", "<mine, mid, base>"},
 		{"import", "{% from 'lib.j2' import m %}{{ m(1) }}{% import 'lib.j2' as l %}{{ l.m(n) }}", "[1][3]"},
 	}
 	for _, tt := range tests {
