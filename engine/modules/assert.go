@@ -2,9 +2,11 @@ package modules
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"farm/engine"
+	"farm/inventory/source"
 	"farm/inventory/value"
 )
 
@@ -23,7 +25,12 @@ func (m *Assert) Run(_ context.Context, t *engine.Task) (engine.Result, error) {
 	for _, item := range m.That {
 		holds, err := condition(t, item)
 		if err != nil {
-			return failed("the condition %s: %v", value.Text(item), err), nil
+			err = fmt.Errorf("the condition %s: %w", value.Text(item), err)
+			var placed *source.Error
+			if errors.As(err, &placed) { // it cannot be evaluated
+				return engine.Result{}, engine.Blame(engine.UserFault, err)
+			}
+			return failed("%v", err), nil
 		}
 		if !holds {
 			r := failed("Assertion failed")

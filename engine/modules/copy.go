@@ -177,7 +177,7 @@ func statFile(files engine.Finder, file string) (fs.FileInfo, error) {
 // remote copies within the guest.
 func (m *Copy) remote(ctx context.Context, t *engine.Task, p putting) (engine.Result, error) {
 	r, err := run(ctx, t, fileFuncs+`src=$(untilde "$src"); [ -e "$src" ] || die "the source $src does not exist"
-if [ -d "$src" ]; then say dir 1; fi`, map[string]string{"src": m.Src})
+if [ -d "$src" ]; then say dir 1; elif [ -f "$src" ]; then say md5 "$(sum md5 "$src")"; fi`, map[string]string{"src": m.Src})
 	if err != nil {
 		return engine.Result{}, err
 	}
@@ -191,6 +191,8 @@ if [ -d "$src" ]; then say dir 1; fi`, map[string]string{"src": m.Src})
 	res, err := p.put(ctx, t)
 	if res.Values != nil && !res.Failed {
 		res.Values.Set("src", m.Src)
+		res.Values.Set("md5sum", r.get("md5"))
+		res.Values.Delete("path")
 	}
 	return res, err
 }

@@ -71,8 +71,9 @@ func (m *Copy) tree(ctx context.Context, t *engine.Task, p putting, dir string) 
 	if !r.ok() || len(sums) != len(files) {
 		return r.failure(fmt.Sprintf("copy %q", dir)), nil
 	}
-	res := engine.Result{Changed: r.is("changed"), Values: value.NewDict("src", dir, "dest", text(r.get("path")))}
+	res := engine.Result{Changed: r.is("changed")}
 	var diffs []any
+	var only *value.Dict // what is told of the only file of a folder
 	for i, f := range files {
 		q := f.put
 		q.dest, q.mode, q.owner, q.group = dest+"/"+f.rel, p.mode, p.owner, p.group
@@ -92,6 +93,9 @@ func (m *Copy) tree(ctx context.Context, t *engine.Task, p putting, dir string) 
 			return one, err
 		}
 		res.Changed = res.Changed || one.Changed
+		if len(files) == 1 && one.Changed {
+			only = one.Values
+		}
 		if list, ok := one.Diff.([]any); ok {
 			diffs = append(diffs, list...)
 		}
@@ -99,16 +103,31 @@ func (m *Copy) tree(ctx context.Context, t *engine.Task, p putting, dir string) 
 	if len(diffs) > 0 {
 		res.Diff = diffs
 	}
-	fileValues(r, res.Values)
+	if res.Values = only; only == nil {
+		res.Values = value.NewDict("src", withSlash(dir, m.Src), "dest", withSlash(text(strings.TrimSuffix(r.get("path"), m.below(dir))), "/"))
+	}
 	return res, nil
+}
+
+// withSlash is a folder's path with a slash at its end where that of like has one.
+func withSlash(dir, like string) string {
+	if strings.HasSuffix(like, "/") {
+		return strings.TrimSuffix(dir, "/") + "/"
+	}
+	return dir
+}
+
+// below is where dir is put below dest.
+func (m *Copy) below(dir string) string {
+	if strings.HasSuffix(m.Src, "/") {
+		return ""
+	}
+	return "/" + path.Base(dir)
 }
 
 // treeDest is the folder of the guest that dir becomes.
 func (m *Copy) treeDest(dir string) string {
-	dest := strings.TrimSuffix(m.Dest, "/")
-	if !strings.HasSuffix(m.Src, "/") {
-		dest += "/" + path.Base(dir)
-	}
+	dest := strings.TrimSuffix(m.Dest, "/") + m.below(dir)
 	if dest == "" {
 		return "/."
 	}
@@ -164,6 +183,8 @@ func readTree(finder engine.Finder, root string, skip func(rel string) bool) (fi
 const remoteTreeScript = fileFuncs + `
 changed=
 src=$(untilde "$src") dest=$(untilde "$dest")
+told=$dest
+if [ -d "$dest" ]; then told=${dest%/}/${src##*/}; fi
 case $src in
 */) ;;
 *) dest=${dest%/}/${src##*/} ;;
@@ -198,7 +219,7 @@ while IFS= read -r f; do
 done <<END
 $list
 END
-report "$dest"
+report "$told"
 `
 
 // remoteTree copies a folder within the guest.
@@ -213,5 +234,6 @@ func (m *Copy) remoteTree(ctx context.Context, t *engine.Task) (engine.Result, e
 	if !r.ok() {
 		return r.failure(fmt.Sprintf("copy %q to %q", m.Src, m.Dest)), nil
 	}
-	return engine.Result{Changed: r.is("changed"), Values: fileValues(r, value.NewDict("src", m.Src, "dest", text(r.get("path"))))}, nil
+	return engine.Result{Changed: r.is("changed"), Values: fileValues(r, value.NewDict("src", m.Src, "dest", text(r.get("path")),
+		"checksum", nil, "md5sum", nil))}, nil
 }

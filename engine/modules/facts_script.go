@@ -13,13 +13,22 @@ import (
 // files, each line with its file's name, and the shell itself does what it can.
 const factsScript = `
 limited() { if has timeout; then timeout 5 "$@"; else "$@"; fi 2>/dev/null; }
-named() { # of /etc/hosts, whose first name for a host is the full one
+named() { # by /etc/hosts: of the first line with the host's address, the first name with a dot, or the first
+	farm_i=
 	while [ $farm_n -lt 200 ] && read -r farm_a farm_f farm_l; do
 		farm_n=$((farm_n + 1))
 		case $farm_a in '#'*) continue ;; esac
-		for farm_a in $farm_f ${farm_l%%#*}; do
-			if [ "$farm_a" = "$1" ]; then return 0; fi
+		for farm_w in $farm_f ${farm_l%%#*}; do
+			if [ "$farm_w" = "$1" ]; then farm_i=$farm_a farm_n=200; fi
 		done
+	done </etc/hosts
+	[ -n "$farm_i" ] || return 1
+	while read -r farm_a farm_f farm_l; do
+		[ "$farm_a" = "$farm_i" ] || continue
+		for farm_w in $farm_f ${farm_l%%#*}; do
+			case $farm_w in *.*) farm_f=$farm_w; return 0 ;; esac
+		done
+		return 0
 	done </etc/hosts
 	return 1
 }
@@ -41,6 +50,16 @@ if [ "$min" = 1 ]; then
 	farm_f=${farm_f%% *} farm_n=0
 	if [ -r /etc/hosts ] && named "$farm_f"; then say fqdn "$farm_f"
 	else tell fqdn limited hostname -f; fi
+	farm_n=0
+	for farm_p in "$fact_path"/*.fact; do
+		[ -r "$farm_p" ] && [ ! -d "$farm_p" ] || continue
+		say "local_name$farm_n" "$farm_p"
+		if [ -x "$farm_p" ]; then
+			farm_l=$("$farm_p" 2>/dev/null </dev/null) || say "local_bad$farm_n" $?
+			say "local$farm_n" "$farm_l"
+		else tell "local$farm_n" cat -- "$farm_p"; fi
+		farm_n=$((farm_n + 1))
+	done
 	if [ ! -r /proc/sys/kernel/version ]; then tell version uname -v; fi
 	tell date date '+%Y|%m|%A|%w|%W|%d|%H|%M|%S|%s|%Z|%z'
 	farm_l=$(id)

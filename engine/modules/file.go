@@ -223,7 +223,10 @@ func (m *File) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
 	if r.has("src") || m.State == "touch" {
 		d = value.NewDict("dest", where)
 	}
-	if r.has("src") {
+	switch {
+	case r.has("src") && m.State == "" && m.Src == "" && !m.Follow: // none was asked for
+		d.Set("src", nil)
+	case r.has("src"):
 		d.Set("src", text(r.get("src")))
 	}
 	diff := attrsDiff(r, text(r.get("path")))

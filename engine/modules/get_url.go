@@ -89,7 +89,7 @@ old=
 if [ -f "$dest" ]; then
 	if [ -n "$want" ]; then
 		if [ "$(sum "$algorithm" "$dest")" = "$want" ]; then attrs "$dest"; report "$dest"; say checksum "$(sum sha1 "$dest")"; say code 304; exit; fi
-	elif [ -z "$force$folder" ]; then attrs "$dest"; report "$dest"; say checksum "$(sum sha1 "$dest")"; say code 304; exit; fi
+	elif [ -z "$force$folder$local" ]; then attrs "$dest"; report "$dest"; say checksum "$(sum sha1 "$dest")"; say code 304; exit; fi
 	old=$(sum sha1 "$dest")
 	say old "$old"
 fi
@@ -126,6 +126,7 @@ if [ "$new" != "$old" ]; then
 fi
 attrs "$dest"
 say checksum "$new"
+say md5 "$(sum md5 "$dest")"
 report "$dest"
 `
 
@@ -135,7 +136,7 @@ func (m *GetURL) Run(ctx context.Context, t *engine.Task) (engine.Result, error)
 		return failed("get_url: %v", err), nil
 	}
 	mode, _ := modeText(m.Mode)
-	vars := map[string]string{"url": m.URL, "dest": m.Dest, "name": nameOfURL(m.URL), "folder": "", "force": flag(m.Force), "want": "", "algorithm": "",
+	vars := map[string]string{"url": m.URL, "dest": m.Dest, "name": nameOfURL(m.URL), "folder": "", "local": flag(strings.HasPrefix(m.URL, "file:")), "force": flag(m.Force), "want": "", "algorithm": "",
 		"mode": mode, "owner": m.Owner, "group": m.Group, "check": flag(t.Check), "token": token(), "timeout": strconv.Itoa(max(m.Timeout, 1)),
 		"certs": flag(m.Certs), "secret": flag(m.Username != "" || len(m.Headers) > 0), "backup": ""}
 	if c := checksumForm.FindStringSubmatch(m.Checksum); c != nil {
@@ -156,8 +157,15 @@ func (m *GetURL) Run(ctx context.Context, t *engine.Task) (engine.Result, error)
 		return res, nil
 	}
 	d := value.NewDict("url", m.URL, "dest", text(r.get("path")), "elapsed", int64(time.Since(began)/time.Second))
-	if code := r.number("code", 10); code != 0 { // file:// has none
+	d.Set("status_code", nil) // file:// has none
+	if code := r.number("code", 10); code != 0 {
 		d.Set("status_code", code)
+	}
+	fileValues(r, d)
+	if sum := r.get("md5"); sum != "" {
+		size, _ := d.Get("size")
+		d.Set("md5sum", sum)
+		d.Set("msg", fmt.Sprintf("OK (%v bytes)", size))
 	}
 	if sum := r.get("checksum"); sum != "" {
 		d.Set("checksum_dest", nil)
@@ -169,7 +177,7 @@ func (m *GetURL) Run(ctx context.Context, t *engine.Task) (engine.Result, error)
 	if saved := r.get("backup"); saved != "" {
 		d.Set("backup_file", text(saved))
 	}
-	return engine.Result{Changed: r.is("changed"), Values: fileValues(r, d)}, nil
+	return engine.Result{Changed: r.is("changed"), Values: d}, nil
 }
 
 // nameOfURL is the name that a download gets in a folder.

@@ -173,6 +173,7 @@ else
 	if [ -z "$bare" ] && [ -n "$(g status --porcelain -uno)" ]; then
 		[ -n "$force" ] || die "\"$dest\" has local changes; force: true throws them away"
 		say changed 1
+		say local 1
 		[ -n "$check" ] || g reset -q --hard >&2 || exit
 	fi
 	if [ -n "$check" ]; then
@@ -248,6 +249,9 @@ func (m *gitModule) Run(ctx context.Context, t *engine.Task) (engine.Result, err
 	d := value.NewDict("before", hash(r.get("before")), "after", hash(r.get("after")))
 	if r.get("before") != "" {
 		d.Set("remote_url_changed", r.is("url_changed"))
+	}
+	if r.is("local") {
+		d.Set("msg", "Local modifications exist in the destination: "+m.Dest)
 	}
 	return engine.Result{Changed: r.is("changed"), Values: d}, nil
 }

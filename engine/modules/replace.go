@@ -60,8 +60,11 @@ func (m *Replace) Run(ctx context.Context, t *engine.Task) (engine.Result, error
 
 func (m *Replace) change(old string) (now, msg string, err error) {
 	head, body, tail, ok, err := m.section(old)
-	if err != nil || !ok {
+	if err != nil {
 		return old, "", err
+	}
+	if !ok {
+		return old, "Pattern for before/after params did not match the given file: " + m.between(), nil
 	}
 	re, err := regex.Compile(m.Regexp, regex.Multiline)
 	if err != nil {
@@ -80,6 +83,17 @@ func (m *Replace) change(old string) (now, msg string, err error) {
 		return old, "", err
 	}
 	return now, fmt.Sprintf("%d replacements made", n), nil
+}
+
+// between is the expression that finds the section, as Ansible composes and shows it.
+func (m *Replace) between() string {
+	switch {
+	case m.Before == "":
+		return m.After + "(?P<subsection>.*)"
+	case m.After == "":
+		return "(?P<subsection>.*)" + m.Before
+	}
+	return m.After + "(?P<subsection>.*?)" + m.Before
 }
 
 // section is the part of the text between after and before; ok is false where one has no match.

@@ -18,10 +18,15 @@ type Setup struct {
 	GatherSubset []string `yaml:"gather_subset"`
 	Filter       []string `yaml:"filter"`         // globs of facts' names, with or without ansible_; the others are left out
 	Timeout      int      `yaml:"gather_timeout"` // accepted: each slow look-up has five seconds
-	FactPath     string   `yaml:"fact_path"`      // accepted; there are no local facts
+	FactPath     string   `yaml:"fact_path"`      // folder of the files NAME.fact that ansible_local is made of: JSON, INI, or programs that print it
 }
 
-func newSetup() engine.Module { return &Setup{GatherSubset: []string{"all"}, Timeout: 10} }
+// factPath is the default of fact_path.
+const factPath = "/etc/ansible/facts.d"
+
+func newSetup() engine.Module {
+	return &Setup{GatherSubset: []string{"all"}, Timeout: 10, FactPath: factPath}
+}
 
 // Validate checks the names of the subsets.
 func (m *Setup) Validate() error {
@@ -31,7 +36,7 @@ func (m *Setup) Validate() error {
 
 // Run gathers.
 func (m *Setup) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
-	facts, err := GatherFacts(ctx, t, m.GatherSubset)
+	facts, err := gather(ctx, t, m.GatherSubset, m.FactPath)
 	if err != nil {
 		if engine.FaultOf(err) == engine.UserFault {
 			return failed("%v", err), nil
@@ -132,6 +137,11 @@ func subsets(names []string) (map[string]bool, error) {
 // (ansible_architecture, ...), in one round trip. subset is as for Setup; nil = all.
 // A bad subset is a UserFault; a host where the script fails has a FarmFault.
 func GatherFacts(ctx context.Context, t *engine.Task, subset []string) (*value.Dict, error) {
+	return gather(ctx, t, subset, factPath)
+}
+
+// gather is GatherFacts with the folder of local facts.
+func gather(ctx context.Context, t *engine.Task, subset []string, localFacts string) (*value.Dict, error) {
 	want, err := subsets(subset)
 	if err != nil {
 		return nil, err
@@ -140,7 +150,7 @@ func GatherFacts(ctx context.Context, t *engine.Task, subset []string) (*value.D
 	for _, p := range []string{"min", "hardware", "network", "virtual"} {
 		fmt.Fprintf(&vars, "%s=%s\n", p, flag(want[p]))
 	}
-	r, err := script{Text: vars.String() + factsScript, OwnLocale: true, Keep: 4 << 20}.run(ctx, t)
+	r, err := script{Text: vars.String() + factsScript, Vars: map[string]string{"fact_path": localFacts}, OwnLocale: true, Keep: 4 << 20}.run(ctx, t)
 	if err != nil {
 		return nil, err
 	}
@@ -155,6 +165,7 @@ func GatherFacts(ctx context.Context, t *engine.Task, subset []string) (*value.D
 		f.user()
 		f.dateTime()
 		f.system()
+		f.local()
 	}
 	if want["hardware"] {
 		f.memory()

@@ -113,6 +113,18 @@ else
 		else need usermod; fi
 	fi
 fi
+homeless() { # of an account that was there: gives it the home that it lacks
+	mkdir -p "$(dirname "$1")" && if [ -d /etc/skel ]; then cp -RP /etc/skel "$1"; else mkdir "$1"; fi || exit
+	mask=$(sed -n 's/^UMASK[ 	][ 	]*\([0-7][0-7]*\)$/\1/p' /etc/login.defs 2>/dev/null | tail -n 1)
+	if [ -n "$mask" ]; then (umask "$mask"; chmod =rwx "$1") || exit; fi
+	chown -R "$(field 3):$(field 4)" "$1" || exit
+}
+if [ -n "$create" ] && [ -n "$(entry)" ]; then
+	at=$(field 6)
+	if [ -n "$at" ] && [ ! -e "$at" ]; then
+		if changed; then homeless "$at"; fi
+	fi
+fi
 hash() { (getent shadow "$name" 2>/dev/null || grep "^$name:" /etc/shadow 2>/dev/null) | cut -d : -f 2; }
 if [ -n "$set_password" ]; then
 	if [ "$password" != "$(hash)" ]; then

@@ -13,8 +13,11 @@ func (c *call) judge(out engine.Result) (*value.Dict, error) {
 		c.o.AddHost(*out.AddHost)
 	}
 	res := resultOf(out)
-	if c.t.Module == "pause" { // what it waited for is told as one text only
+	switch { // as Ansible's own have it
+	case c.t.Module == "pause":
 		res.Delete("stdout_lines")
+	case c.t.Module == "fetch" && out.Skipped:
+		res.Delete("failed")
 	}
 	if out.Facts != nil && !out.Failed {
 		c.facts(out.Facts)
