@@ -178,7 +178,7 @@ var backupSuffix = regexp.MustCompile(`\.[0-9a-f]+\.\d{4}-\d\d-\d\d@\d\d:\d\d:\d
 // temporary names ansible's upload folder, which farm has no equal of.
 func temporary(s string) string {
 	s = backupSuffix.ReplaceAllString(s, ".(when)~")
-	if strings.Contains(s, "/.ansible/tmp/") {
+	if strings.Contains(s, "/.ansible/tmp/") || strings.HasPrefix(s, "/var/tmp/ansible-tmp-") {
 		return upload
 	}
 	return s
