@@ -82,7 +82,7 @@ func (v *vmRun) prepare(ctx context.Context, host string) (err error) {
 		v.scale()
 		v.Name = machineName(v.Run.VM.ID, v.ID)
 		v.HostDir = path.Join(v.back.Dir, "machines", v.Name)
-		v.Dir = filepath.Join(v.Config.Dir, fileName(v.Run.VM.ID))
+		v.Dir = filepath.Join(v.Config.Dir, FileName(v.Run.VM.ID))
 		if err := os.MkdirAll(v.Dir, 0o755); err != nil {
 			return err
 		}
@@ -354,23 +354,3 @@ func reason(err error) string {
 func (v *vmRun) warn(format string, args ...any) {
 	v.Run.Emit(engine.Event{Kind: engine.Warning, Text: fmt.Sprintf(format, args...)})
 }
-
-// machineName is unique on every hypervisor: it holds the VM's id and the run's.
-func machineName(vm, run string) string {
-	return "farm-" + fileName(vm) + "-" + run
-}
-
-// fileName is a VM's id as one file name: other than letters, digits, ".", "_" and "-"
-// become "-".
-func fileName(id string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '_', r == '-':
-			return r
-		}
-		return '-'
-	}, id)
-}
-
-// FileName is the name of a VM's folder in a run's folder.
-func FileName(id string) string { return fileName(id) }
