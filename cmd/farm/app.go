@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
@@ -24,6 +25,16 @@ type app struct {
 	verbose int
 	log     hclog.Logger
 	began   bool // the command line made sense; a command runs
+}
+
+// warned holds what warnOnce has said in this process.
+var warned sync.Map
+
+// warnOnce tells the user of something that several parts may meet. Safe for concurrent use.
+func (a *app) warnOnce(text string) {
+	if _, before := warned.LoadOrStore(text, true); !before {
+		fmt.Fprintln(a.err, "warning: "+text)
+	}
 }
 
 // main runs one command line and returns the exit status.

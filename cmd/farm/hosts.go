@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -119,7 +120,11 @@ func (a *app) connect(ctx context.Context, h inventory.Hypervisor) (engine.Conn,
 	if err != nil {
 		return nil, err
 	}
-	cfg.Log = a.log.Named(h.Name)
+	home, err := a.home()
+	if err != nil {
+		return nil, err
+	}
+	cfg.Log, cfg.Spare, cfg.Warn = a.log.Named(h.Name), filepath.Join(home, "known_hosts.d", "hypervisors"), a.warnOnce
 	conn, err := ssh.Dial(ctx, cfg)
 	if err != nil {
 		return nil, err // never a nil *ssh.Conn in an interface

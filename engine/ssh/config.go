@@ -33,7 +33,13 @@ type Config struct {
 	// set, nothing else is trusted.
 	HostKeys []string
 	// KnownHosts are files in known_hosts form; the first takes what AcceptNew pins.
+	// One that is a character device, such as a link to /dev/null, is passed over.
 	KnownHosts []string
+	// Spare is a file in known_hosts form that stands in for the first where that one is a
+	// device; "" = then nothing can be pinned.
+	Spare string
+	// Warn is told that Spare took a key; nil = nobody is. Connections may call it at once.
+	Warn func(text string)
 	// AcceptNew pins the key of a server not in KnownHosts on first use.
 	AcceptNew bool
 	// Strict tells that the user's configuration wants unknown keys refused; it changes nothing here.

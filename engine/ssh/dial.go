@@ -54,6 +54,9 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 		if hop.Log == nil {
 			hop.Log = cfg.Log
 		}
+		if hop.Spare == "" {
+			hop.Spare, hop.Warn = cfg.Spare, cfg.Warn
+		}
 		c, err := dialOne(ctx, hop)
 		if err != nil {
 			closeAll(hops)

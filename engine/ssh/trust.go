@@ -5,13 +5,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
@@ -22,6 +19,7 @@ import (
 type trust struct {
 	cfg        Config
 	keys       [][]byte              // given directly; then the files do not matter
+	pin        string                // the file that takes a new key
 	db         *knownhosts.HostKeyDB // nil: no files
 	algorithms []string              // to ask for; nil = any
 	seen       bool                  // a key was shown and was right
@@ -41,14 +39,11 @@ func newTrust(cfg Config) (*trust, error) {
 	if t.keys != nil {
 		return t, nil
 	}
-	var files []string
-	for _, f := range cfg.KnownHosts {
-		if _, err := os.Stat(f); err == nil {
-			files = append(files, f)
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
+	files, pin, err := knownFiles(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("known hosts: %w", err)
 	}
+	t.pin = pin
 	if len(cfg.KnownHosts) == 0 {
 		return nil, errors.New("no host keys and no known_hosts file to check the server's key with")
 	}
@@ -123,9 +118,15 @@ func (t *trust) verify(addr string, remote net.Addr, key ssh.PublicKey) error {
 		return err
 	case !t.cfg.AcceptNew:
 		return fmt.Errorf("%s is not known: it shows %s; add it to %s with ssh-keyscan after checking it, or set StrictHostKeyChecking=accept-new",
-			addr, shown, t.cfg.KnownHosts[0])
+			addr, shown, t.pin)
 	}
-	return pin(t.cfg.KnownHosts[0], addr, key)
+	if err := pin(t.pin, addr, key); err != nil {
+		return err
+	}
+	if t.cfg.Warn != nil && t.pin != t.cfg.KnownHosts[0] {
+		t.cfg.Warn(fmt.Sprintf("host keys are kept in %s, as %s is a device and keeps nothing", t.pin, t.cfg.KnownHosts[0]))
+	}
+	return nil
 }
 
 // place is remote where it is an address at all; behind a hop it is not.
@@ -146,45 +147,4 @@ func wanted(err error) string {
 		l = append(l, fmt.Sprintf("%s:%d has %s %s", k.Filename, k.Line, k.Key.Type(), ssh.FingerprintSHA256(k.Key)))
 	}
 	return strings.Join(l, ", ")
-}
-
-// pinning serialises writers of this process; others are kept out by the rename.
-var pinning sync.Mutex
-
-// pin adds a line to a known_hosts file, whose readers see the old or the new one whole.
-func pin(file, addr string, key ssh.PublicKey) error {
-	pinning.Lock()
-	defer pinning.Unlock()
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return err
-	}
-	perm := fs.FileMode(0o600)
-	old, err := os.ReadFile(file)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if fi, err := os.Stat(file); err == nil {
-		perm = fi.Mode().Perm()
-	}
-	if len(old) > 0 && old[len(old)-1] != '\n' {
-		old = append(old, '\n')
-	}
-	line := knownhosts.Line([]string{addr}, key) + "\n"
-	if real, err := filepath.EvalSymlinks(file); err == nil {
-		file = real
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(file), ".known_hosts-*")
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(append(old, line...))
-	err = errors.Join(err, tmp.Chmod(perm), tmp.Sync(), tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), file)
-	}
-	if err != nil {
-		os.Remove(tmp.Name())
-		return fmt.Errorf("remember the key of %s: %w", addr, err)
-	}
-	return nil
 }
