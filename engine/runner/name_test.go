@@ -21,7 +21,7 @@ func TestFileNameIsAnotherForEachID(t *testing.T) {
 		"tiny-a/amd64", "tiny/a-amd64", "tiny/a/amd64", "tiny-a-amd64", "p/t#1", "p/t-1", "p-t/1", "p-t/1#1", "p/t/1", "p--t/a", "p-/t", "p/1", "p#t/1",
 		"a+b/t", "a b/t", "a-b/t", "ü/t", "-/t", "../..", "..", ".", "", "/", "p/t", "p-t", "P/t", long, long + "x",
 	}
-	ids = append(ids, FileName("tiny-a/amd64"), FileName("a+b/t")) // a name that is used as an id
+	ids = append(ids, FileName("a+b/t")) // a name that is used as an id
 	of := map[string]string{}
 	for _, id := range ids {
 		name := FileName(id)
