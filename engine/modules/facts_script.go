@@ -51,6 +51,7 @@ if [ "$min" = 1 ]; then
 	if [ -r /etc/hosts ] && named "$farm_f"; then say fqdn "$farm_f"
 	else tell fqdn limited hostname -f; fi
 	farm_n=0
+	case $fact_path in '~'*) fact_path=$(untilde "$fact_path") ;; esac
 	for farm_p in "$fact_path"/*.fact; do
 		[ -r "$farm_p" ] && [ ! -d "$farm_p" ] || continue
 		say "local_name$farm_n" "$farm_p"

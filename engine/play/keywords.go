@@ -57,6 +57,8 @@ func (r *reader) key(p *Play, d *value.Dict, name string, v any, pos source.Pos)
 		if p.Hosts = v; len(listOf(v)) == 0 {
 			r.fail(pos, "all for every host", "hosts is empty")
 		}
+	case "fact_path":
+		p.FactPath = v
 	case "gather_facts", "gather_subset":
 		r.gather(p, d, name, v, pos)
 	case "vars":

@@ -133,7 +133,11 @@ func (p *Play) gathering() []*task.Task {
 		return nil
 	}
 	keys := value.NewDict("name", "Gathering Facts", "tags", []any{"always"})
-	return []*task.Task{{Pos: p.Pos, Keys: keys, Module: "setup", ModulePos: p.Pos, Args: value.NewDict("gather_subset", p.Gather)}}
+	args := value.NewDict("gather_subset", p.Gather)
+	if p.FactPath != nil {
+		args.Set("fact_path", p.FactPath)
+	}
+	return []*task.Task{{Pos: p.Pos, Keys: keys, Module: "setup", ModulePos: p.Pos, Args: args}}
 }
 
 // settle takes the outcome of a host into account before others go on.

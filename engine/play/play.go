@@ -18,6 +18,8 @@ type Play struct {
 	Hosts any // a host pattern or a list of them
 	// Gather are the subsets of facts to gather first; nil = none.
 	Gather []any
+	// FactPath is the folder of the hosts' local facts; nil = setup's default.
+	FactPath any
 	// Keys are the keywords that its tasks inherit: become, environment, tags, ...
 	Keys      *value.Dict
 	Vars      *value.Dict

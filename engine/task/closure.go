@@ -162,7 +162,7 @@ func (c *closure) paths(t *Task, find Folders, kind string, names []fileName) (p
 	for _, n := range names {
 		name := n.text
 		if t.Module == "script" {
-			name, _, _ = strings.Cut(name, " ")
+			name, _, _ = strings.Cut(strings.TrimSpace(name), " ")
 		}
 		if strings.Contains(name, "://") {
 			continue

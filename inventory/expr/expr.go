@@ -39,7 +39,7 @@ type Options struct {
 	// Now is the clock of now() and strftime; nil = time.Now.
 	Now func() time.Time
 	// Dirs are the folders in which relative names of files are looked up, in order,
-	// for the lookups; the folder of the template itself comes first.
+	// for the lookups; the role and the folder of the template itself come first.
 	Dirs []string
 }
 
