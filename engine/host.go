@@ -74,6 +74,10 @@ type Owner struct {
 	Expires time.Time `xml:"expires"` // after this `farm gc` may remove it; zero = when the run is over
 	Keep    bool      `xml:"keep"`    // kept on purpose until Expires
 	Dir     string    `xml:"dir"`     // MachineSpec.Dir
+	// What a machine was made for; "" = by a farm that did not write it down.
+	Project   string `xml:"project,omitempty"`   // project_id
+	Inventory string `xml:"inventory,omitempty"` // file, absolute, on the controller
+	Home      string `xml:"home,omitempty"`      // folder of the records that have the machine, on the controller
 }
 
 // PowerState is whether a machine runs.

@@ -275,6 +275,10 @@ func (s *session) collect(ctx context.Context) {
 }
 
 func (s *session) config() (runner.Config, error) {
+	home, err := s.home()
+	if err != nil {
+		return runner.Config{}, err
+	}
 	s.guestTasks = s.tasks()
 	c := runner.Config{
 		Run: s.id, VMs: s.vms, Backends: map[string]runner.Backend{},
@@ -285,7 +289,7 @@ func (s *session) config() (runner.Config, error) {
 		Settings: func(vm inventory.VM) (runner.Settings, error) { return settingsOf(s.inv, vm) },
 		Plan:     func(q runner.PlanQuery) []engine.Step { return phases.Plan(phases.Query(q)) },
 		Tasks:    s.guestTasks, Guest: guests{s}, Journal: journal{s.app, s.store, s.hosts}, Bus: s.bus,
-		Dir: s.dir, User: s.user(), Keep: s.keep, KeepFor: s.flags.keepFor,
+		Dir: s.dir, User: s.user(), Inventory: s.path, Home: home, Keep: s.keep, KeepFor: s.flags.keepFor,
 		Parallel: s.flags.parallel, FailFast: s.flags.failFast, Check: s.flags.check,
 	}
 	var hosts []dispatch.Host

@@ -169,7 +169,7 @@ func TestReachedBy(t *testing.T) {
 }
 
 func TestMarkSurvivesMetadata(t *testing.T) {
-	k := mark{Owner: engine.Owner{Run: "r<1>", VM: "a&b", User: "u", Keep: true, Expires: time.Unix(1e9, 0).UTC()}, Port: 7, Console: "/c"}
+	k := mark{Owner: engine.Owner{Run: "r<1>", VM: "a&b", User: "u", Keep: true, Expires: time.Unix(1e9, 0).UTC(), Project: "p \"q\"", Inventory: "/a&b.yaml", Home: "/h"}, Port: 7, Console: "/c"}
 	for _, text := range []string{k.bare(), k.prefixed()} {
 		got, err := parseMark(text)
 		got.XMLName = k.XMLName

@@ -64,19 +64,21 @@ type Config struct {
 	// Prepare returns what it takes to make the base disks of a VM.
 	Prepare func(vm inventory.VM) (engine.Preparation, error)
 	// Settings evaluates the variables that steer a VM's run.
-	Settings func(vm inventory.VM) (Settings, error)
-	Plan     func(PlanQuery) []engine.Step
-	Tasks    engine.Tasks
-	Guest    engine.Guest
-	Journal  Journal
-	Bus      *Bus
-	Dir      string // the run's folder on the controller
-	User     string // user@controller, for owners' marks
-	Keep     Keep
-	KeepFor  time.Duration
-	Parallel int  // VMs at once; 0 = as many as have room
-	FailFast bool // start nothing new after a failure
-	Check    bool // change nothing in guests and make no layers
+	Settings  func(vm inventory.VM) (Settings, error)
+	Plan      func(PlanQuery) []engine.Step
+	Tasks     engine.Tasks
+	Guest     engine.Guest
+	Journal   Journal
+	Bus       *Bus
+	Dir       string // the run's folder on the controller
+	User      string // user@controller, for owners' marks
+	Inventory string // file on the controller, absolute, for owners' marks
+	Home      string // folder of farm's records on the controller, absolute, for the same
+	Keep      Keep
+	KeepFor   time.Duration
+	Parallel  int  // VMs at once; 0 = as many as have room
+	FailFast  bool // start nothing new after a failure
+	Check     bool // change nothing in guests and make no layers
 }
 
 // Settings are the variables that steer one VM's run.

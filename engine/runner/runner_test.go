@@ -135,6 +135,9 @@ func (m *fakeMachine) State(context.Context) (engine.PowerState, error) {
 func (m *fakeMachine) SSH(context.Context) (string, error) { return "127.0.0.1:22", nil }
 func (m *fakeMachine) ConsoleLog() string                  { return "/console.log" }
 func (m *fakeMachine) SetOwner(_ context.Context, o engine.Owner) error {
+	if err := m.w.fail[m.vm+" mark"]; err != nil {
+		return err
+	}
 	m.owner = o
 	return nil
 }
@@ -401,28 +404,5 @@ func TestMaskHidesSecretsEverywhere(t *testing.T) {
 	m.Add("hunter22", "hunter2", "abc")
 	if got := m.Text("su: hunter22 hunter2 abc"); got != "su: ******** ******** abc" {
 		t.Errorf("got %q", got)
-	}
-}
-
-func TestRunTakesUpItsOwnersMachineAndNoOther(t *testing.T) {
-	w := newWorld()
-	kept := func(name, user string) engine.Machine {
-		return &fakeMachine{w: w, vm: "a", name: name, owner: engine.Owner{VM: "a", User: user, Keep: true, Dir: "/farm/machines/" + name}}
-	}
-	w.machines = []engine.Machine{kept("mine", "me@here"), kept("other", "you@there")}
-	got := w.run(t, func(c *Config) {
-		c.User = "me@here"
-		c.Settings = func(inventory.VM) (Settings, error) {
-			return Settings{Cache: true, Allowed: map[string]bool{"main": true, "shutdown": true}}, nil
-		}
-	}, "a")["a"]
-	if got.Status != engine.OK {
-		t.Errorf("ended %s: %s", got.Status, got.Why)
-	}
-	if want := "base, main, shutdown, remove"; w.trace("a") != want {
-		t.Errorf("got %s, want %s", w.trace("a"), want)
-	}
-	if len(w.made) != 0 {
-		t.Errorf("another machine was announced: %+v", w.made)
 	}
 }

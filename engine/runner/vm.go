@@ -86,7 +86,7 @@ func (v *vmRun) prepare(ctx context.Context, host string) (err error) {
 		if err := os.MkdirAll(v.Dir, 0o755); err != nil {
 			return err
 		}
-		v.Owner = engine.Owner{Run: v.ID, VM: v.Run.VM.ID, User: v.User, Dir: v.HostDir, Expires: time.Now().Add(24 * time.Hour)}
+		v.Owner = v.mark()
 		p, err := v.Prepare(v.Run.VM)
 		if err != nil {
 			return engine.Blame(engine.UserFault, err)
@@ -145,24 +145,6 @@ func (v *vmRun) valid(ctx context.Context, name string) bool {
 		v.warn("layer %s cannot be used: %v", s.Name, err)
 	}
 	return err == nil
-}
-
-// attaching reports whether the plan works with a machine that runs already.
-func (v *vmRun) attaching() bool { return v.Allowed != nil && !v.Allowed["startup"] }
-
-// attach finds the machine of this VM that an earlier run left running.
-func (v *vmRun) attach(ctx context.Context) error {
-	all, err := v.Run.Host.Machines(ctx)
-	if err != nil {
-		return err
-	}
-	for i := len(all) - 1; i >= 0; i-- {
-		if o := all[i].Owner(); o.VM == v.Run.VM.ID && o.User == v.User && o.Keep {
-			v.Machine, v.Name, v.HostDir, v.Owner = all[i], all[i].Name(), o.Dir, o
-			return nil
-		}
-	}
-	return nil
 }
 
 // steps runs a plan. After a failure only the steps marked Always run. A state that
@@ -267,14 +249,6 @@ func statusOf(err error) engine.Status {
 	return engine.NoVerdict
 }
 
-// keeping reports whether the machine stays up: only one that somebody can enter.
-func (v *vmRun) keeping() bool {
-	if v.Machine == nil || !v.reached {
-		return false
-	}
-	return v.Keep == KeepAlways || v.Keep == KeepOnFailure && v.first != nil && engine.FaultOf(v.first) != engine.Cancelled
-}
-
 // cleanUp removes the machine and its files, or marks it as kept.
 func (v *vmRun) cleanUp(hard context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(hard), cleanupBudget)
@@ -301,19 +275,6 @@ func (v *vmRun) cleanUp(hard context.Context) {
 	if err := v.Journal.Settle(v.Name, "gone", time.Time{}); err != nil {
 		v.warn("%v", err)
 	}
-}
-
-func (v *vmRun) keepMachine(ctx context.Context) {
-	until := time.Now().Add(v.KeepFor).UTC().Truncate(time.Second)
-	o := v.Owner
-	o.Keep, o.Expires = true, until
-	if err := v.Machine.SetOwner(ctx, o); err != nil {
-		v.warn("mark %q as kept: %v", v.Name, err)
-	}
-	if err := v.Journal.Settle(v.Name, "kept", until); err != nil {
-		v.warn("%v", err)
-	}
-	v.Run.Emit(engine.Event{Kind: engine.Progress, Text: fmt.Sprintf("kept until %s: farm ssh %s", until.Local().Format("15:04"), v.Run.VM.ID)})
 }
 
 // consoleLimit bounds what is kept of a serial console.

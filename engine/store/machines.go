@@ -10,6 +10,7 @@ import (
 const (
 	Intended = "intended" // about to be made, or in use
 	Kept     = "kept"     // left running on purpose, until KeepUntil
+	Unmarked = "unmarked" // the same, but its host did not take the mark that says so
 	Gone     = "gone"
 )
 
