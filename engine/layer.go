@@ -11,7 +11,8 @@ import (
 type Layers interface {
 	// Base prepares the base disks of a VM, once per host however many ask, and returns its layer.
 	Base(ctx context.Context, p Preparation) (Layer, error)
-	// Find returns the layer with the key; ErrNotExist if there is none, another error if it is damaged.
+	// Find returns the layer with the key; ErrNotExist if there is none, another error if it is
+	// damaged or stale: if a layer below it was made anew since.
 	Find(ctx context.Context, key string) (Layer, error)
 	// Overlay makes throw-away disks over l in dir and returns them in l's order.
 	Overlay(ctx context.Context, l Layer, dir string) ([]MachineDisk, error)
@@ -33,11 +34,17 @@ type Layers interface {
 
 // Layer is a frozen disk state on a host.
 type Layer struct {
-	Key    string        `json:"key"`    // content key, 64 hex digits
-	Name   string        `json:"name"`   // "base", "clean", "vde.0.init"
-	Parent string        `json:"parent"` // key; "" for a base
-	Disks  []MachineDisk `json:"disks"`
-	NVRAM  string        `json:"nvram,omitempty"`
+	Key string `json:"key"` // content key, 64 hex digits
+	// ID is this very making of the layer, unique: one made anew under the same key holds other
+	// blocks. It is given when the layer is published.
+	ID     string `json:"id"`
+	Name   string `json:"name"`   // "base", "clean", "vde.0.init"
+	Parent string `json:"parent"` // key; "" for a base
+	// ParentID is the ID of the parent that the disks were written over; no other may be put
+	// below them.
+	ParentID string        `json:"parent_id,omitempty"`
+	Disks    []MachineDisk `json:"disks"`
+	NVRAM    string        `json:"nvram,omitempty"`
 	// Kernel is the definition's, with absolute paths on the host; zero = none.
 	Kernel   inventory.Kernel `json:"kernel,omitzero"`
 	HostKeys []string         `json:"host_keys,omitempty"` // SSH host keys that the guest will show

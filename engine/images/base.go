@@ -60,7 +60,7 @@ func blameFor(err error) engine.Fault {
 }
 
 // usable finds the layer; the zero layer means that it has to be made, also because
-// it is damaged, which is said.
+// it is damaged or stale, which is said.
 func (s *Store) usable(ctx context.Context, p engine.Preparation, key string) (engine.Layer, error) {
 	l, err := s.find(ctx, key)
 	switch {
@@ -69,7 +69,7 @@ func (s *Store) usable(ctx context.Context, p engine.Preparation, key string) (e
 	case ctx.Err() != nil, errors.Is(err, engine.ErrUnreachable):
 		return engine.Layer{}, err
 	case !errors.Is(err, engine.ErrNotExist):
-		warn(p, fmt.Sprintf("layer %.12s on %s is damaged and made anew: %v", key, s.conn, err))
+		warn(p, fmt.Sprintf("layer %.12s on %s cannot be used and is made anew: %v", key, s.conn, err))
 	}
 	return engine.Layer{}, nil
 }
@@ -113,6 +113,9 @@ func (s *Store) prepareIn(ctx context.Context, tmp string, p engine.Preparation,
 		l.HostKeys = im.HostKeys
 	}
 	dir := path.Join(tmp, "layer")
+	if err := s.own(ctx, dir); err != nil {
+		return l, err
+	}
 	var files []stamp
 	for i, d := range pl.disks {
 		disk, stamp, err := s.baseDisk(ctx, p, pl.key, dir, i, d)
@@ -126,17 +129,25 @@ func (s *Store) prepareIn(ctx context.Context, tmp string, p engine.Preparation,
 		return l, err
 	}
 	l.Kernel = kernel
-	if err := s.setAside(ctx, pl.key); err != nil {
+	if err := s.replace(ctx, pl.key, func(text string) { warn(p, text) }); err != nil {
 		return l, err
 	}
 	return s.publish(ctx, dir, l, append(files, stamps...))
 }
 
-// setAside moves a damaged layer out of the way. Machines that run on it keep their open files.
-func (s *Store) setAside(ctx context.Context, key string) error {
-	_, err := s.sh(ctx, `
-[ -e "$1" ] || exit 0
-mv -T -- "$1" "$2" && { chmod -R u+rwX "$2"; rm -rf -- "$2"; }`, s.layerDir(key), path.Join(s.dir, "tmp", key+".damaged"))
+// own makes sure that what callbacks put into the layer's folder is the layer's alone before
+// its files are opened and get their modes: links and devices are refused, and a file that has a
+// second name elsewhere is copied.
+func (s *Store) own(ctx context.Context, dir string) error {
+	out, err := s.shWithin(ctx, atLast, `
+cd "$1" || exit
+odd=$(find . ! -type f ! -type d | head -n 1)
+if [ -n "$odd" ]; then printf %s "$odd"; exit; fi
+find . -type f -links +1 -exec sh -c '
+for f; do cp --reflink=auto --sparse=auto -- "$f" "$f.own" && mv -f -T -- "$f.own" "$f" || exit; done' sh {} +`, dir)
+	if err == nil && out != "" {
+		err = engine.Blamef(engine.UserFault, "a callback left %q in the pool folder, which is no regular file (a link or a device); it has to put the file itself there", path.Clean(out))
+	}
 	return err
 }
 
@@ -161,6 +172,9 @@ func (s *Store) locate(ctx context.Context, p engine.Preparation, key, dir, name
 	for i, f := range found {
 		if f.size >= 0 {
 			return finals[i], f, nil
+		}
+		if f.size == irregular {
+			return "", seen{}, engine.Blamef(engine.UserFault, "%q is no regular file (a link, a folder or a device); put the file itself there", candidates[i])
 		}
 	}
 	return "", seen{}, engine.Blamef(engine.UserFault, "%q is neither installed by a callback nor at %q", path.Base(name), candidates[len(candidates)-1])

@@ -66,6 +66,9 @@ func (s *Store) layerDir(key string) string { return path.Join(s.dir, "layers", 
 // shortly bounds commands that only touch names and headers.
 const shortly = 2 * time.Minute
 
+// atLast bounds commands that move whole disks.
+const atLast = 2 * time.Hour
+
 // sh runs a script of ours; args are its positional parameters and are never parsed as text.
 func (s *Store) sh(ctx context.Context, script string, args ...string) (string, error) {
 	return s.shWithin(ctx, shortly, script, args...)

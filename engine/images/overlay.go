@@ -15,20 +15,23 @@ import (
 )
 
 // overlayScript makes all overlays of a machine in one go. The mark of use comes first: a layer
-// that is being removed is gone then, and qemu-img fails on the missing file.
-const overlayScript = `
-uses=$1; mark=$2; dir=$3; shift 3
+// that is being removed is gone then, and qemu-img fails on the missing file. The look at the
+// layers comes last, so that one made anew in between is noticed.
+const overlayScript = standingScript + `
+layers=$1; key=$2; id=$3; mark=$4; dir=$5; uses=$1/$2/uses; shift 5
 mkdir -p -- "$dir" && cd "$dir" && printf %s "$dir" >"$uses/$mark" || exit
 while [ $# -gt 0 ]; do
 	rm -f -- "$1" && qemu-img create -q -f qcow2 -F "$2" -b "$3" -- "$1" $4 >&2 || exit
 	shift 4
-done`
+done
+standing "$layers" "$key" "$id"`
 
 // Overlay makes throw-away disks over l in dir and returns them in l's order; disks that
 // are only read are used as they are. An overlay that dir has already is replaced. l counts as
 // used as long as one of them exists. Where the definition does not say how a disk is cached,
 // an overlay need not outlive a crash of the host, so nobody waits until its writes are on
-// the host's disk; a layer made of it is written out before it counts.
+// the host's disk; a layer made of it is written out before it counts. It is an error if l, or a
+// layer that l stands on, was made anew since it was found.
 func (s *Store) Overlay(ctx context.Context, l engine.Layer, dir string) ([]engine.MachineDisk, error) {
 	dir = path.Clean(dir)
 	fail := func(err error) ([]engine.MachineDisk, error) {
@@ -41,7 +44,7 @@ func (s *Store) Overlay(ctx context.Context, l engine.Layer, dir string) ([]engi
 		return fail(fmt.Errorf("the folder %q is no absolute path", dir))
 	}
 	sum := sha256.Sum256([]byte(dir))
-	args := []string{path.Join(s.layerDir(l.Key), "uses"), hex.EncodeToString(sum[:16]), dir}
+	args := []string{path.Join(s.dir, "layers"), l.Key, l.ID, hex.EncodeToString(sum[:16]), dir}
 	disks := make([]engine.MachineDisk, len(l.Disks))
 	for i, d := range l.Disks {
 		disks[i] = d
@@ -78,7 +81,8 @@ done`
 
 // Freeze turns overlays that nothing writes any more into a layer. The overlays are gone
 // afterwards; after an error they are as they were. A layer with the key that is there
-// already is somebody else's: fs.ErrExist.
+// already is somebody else's: fs.ErrExist. A parent that was made anew since the overlays were
+// made is an error, also if that happens meanwhile.
 func (s *Store) Freeze(ctx context.Context, m engine.FreezeSpec) (engine.Layer, error) {
 	fail := func(err error) (engine.Layer, error) {
 		return engine.Layer{}, engine.Blame(blameFor(err), fmt.Errorf("freeze layer %q of VM %q on %s: %w", m.Name, m.VM, s.conn, err))
@@ -107,10 +111,8 @@ func (s *Store) Freeze(ctx context.Context, m engine.FreezeSpec) (engine.Layer, 
 		if ctx.Err() != nil {
 			return l, err
 		}
-		if !errors.Is(err, engine.ErrNotExist) {
-			if err := s.setAside(ctx, m.Key); err != nil {
-				return l, err
-			}
+		if err := s.replace(ctx, m.Key, nil); err != nil {
+			return l, err
 		}
 		return s.freeze(ctx, m)
 	})
@@ -138,7 +140,7 @@ func (s *Store) freeze(ctx context.Context, m engine.FreezeSpec) (engine.Layer, 
 }
 
 func (s *Store) freezeIn(ctx context.Context, dir string, m engine.FreezeSpec) (l engine.Layer, moved []string, err error) {
-	l = engine.Layer{Key: m.Key, Name: m.Name, Parent: m.Parent.Key, Kernel: m.Parent.Kernel, HostKeys: m.HostKeys, VM: m.VM, Inputs: m.Inputs}
+	l = engine.Layer{Key: m.Key, Name: m.Name, Parent: m.Parent.Key, ParentID: m.Parent.ID, Kernel: m.Parent.Kernel, HostKeys: m.HostKeys, VM: m.VM, Inputs: m.Inputs}
 	if l.HostKeys == nil {
 		l.HostKeys = m.Parent.HostKeys
 	}
@@ -178,7 +180,15 @@ func (s *Store) freezeIn(ctx context.Context, dir string, m engine.FreezeSpec) (
 	if _, err := s.shWithin(ctx, shortly*10, freezeScript, args...); err != nil {
 		return l, moved, err
 	}
-	l, err = s.publish(ctx, dir, l, files)
+	if l, err = s.publish(ctx, dir, l, files); err != nil {
+		return l, moved, err
+	}
+	// Only now: whoever makes the parent anew either finds this layer and sets it aside, or had
+	// done so before this look.
+	if err = s.standing(ctx, l); err != nil {
+		_, gone := s.setAside(context.WithoutCancel(ctx), l.Key)
+		err = errors.Join(err, gone)
+	}
 	return l, moved, err
 }
 

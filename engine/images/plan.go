@@ -238,6 +238,9 @@ func (s *Store) check(ctx context.Context, file, format string) (engine.ImageInf
 	if err != nil {
 		return engine.ImageInfo{}, fmt.Errorf("read the header of %q: %w", file, err)
 	}
+	if found[0].size == irregular {
+		return engine.ImageInfo{}, engine.Blamef(engine.UserFault, "%q is no regular file (a link, a folder or a device)", file)
+	}
 	if found[0].size < 0 {
 		return engine.ImageInfo{}, fmt.Errorf("read the header of %q: %w", file, engine.ErrNotExist)
 	}

@@ -3,6 +3,7 @@ package images
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -93,22 +94,35 @@ type seen struct {
 	start    []byte // up to what was asked for
 }
 
-// inspectScript prints a line for each file: size, time of change and its start.
+// inspectScript prints a line for each file: size, time of change and its start; - if it
+// is missing, ! if it is no regular file. Links lead on outside of the store only: what lies in the
+// store was made by callbacks, and farm changes its mode.
 const inspectScript = `
-n=$1; shift
+n=$1; store=$2; shift 2
 for f; do
+	case $f in
+	"$store"/*) if [ -e "$f" ] || [ -L "$f" ]; then [ "$(realpath -- "$f")" = "$f" ] || { echo !; continue; }; fi ;;
+	esac
 	if [ -f "$f" ]; then
 		set -- $(stat -L -c '%s %Y' -- "$f")
 		printf '%s %s ' "$1" "$2"; head -c "$n" -- "$f" | base64 | tr -d '\n'; echo
+	elif [ -e "$f" ] || [ -L "$f" ]; then echo !
 	else echo -; fi
 done`
 
-// inspect reads the state and the first n bytes of files in one command; a missing one has size -1.
+// missing and irregular are the sizes of what is no regular file.
+const (
+	missing   = -1
+	irregular = -2
+)
+
+// inspect reads the state and the first n bytes of files in one command. Files in the store are
+// named by their real paths, with no link in them.
 func (s *Store) inspect(ctx context.Context, n int, files []string) ([]seen, error) {
 	if len(files) == 0 {
 		return nil, nil
 	}
-	out, err := s.sh(ctx, inspectScript, append([]string{strconv.Itoa(n)}, files...)...)
+	out, err := s.sh(ctx, inspectScript, append([]string{strconv.Itoa(n), s.dir}, files...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +132,10 @@ func (s *Store) inspect(ctx context.Context, n int, files []string) ([]seen, err
 	}
 	all := make([]seen, len(files))
 	for i, line := range lines {
-		all[i] = seen{path: files[i], size: -1}
+		all[i] = seen{path: files[i], size: missing}
+		if line == "!" {
+			all[i].size = irregular
+		}
 		f := strings.Split(line, " ")
 		if len(f) != 3 {
 			continue
@@ -135,7 +152,7 @@ func (s *Store) inspect(ctx context.Context, n int, files []string) ([]seen, err
 }
 
 // Find returns the layer with the key after a look at every file that it and its parents
-// stand on; ErrNotExist if there is none, another error if it is damaged.
+// stand on; ErrNotExist if there is none, another error if it is damaged or stale.
 func (s *Store) Find(ctx context.Context, key string) (engine.Layer, error) {
 	l, err := s.find(ctx, key)
 	if err != nil {
@@ -145,8 +162,7 @@ func (s *Store) Find(ctx context.Context, key string) (engine.Layer, error) {
 }
 
 func (s *Store) find(ctx context.Context, key string) (engine.Layer, error) {
-	const deepest = 32
-	var top engine.Layer
+	var top, child engine.Layer
 	for depth := 0; ; depth++ {
 		if err := checkKey(key); err != nil {
 			return top, err
@@ -164,7 +180,11 @@ func (s *Store) find(ctx context.Context, key string) (engine.Layer, error) {
 		}
 		if depth == 0 {
 			top = r.Layer
+		} else if r.Layer.ID != child.ParentID {
+			return top, fmt.Errorf("it is stale: its parent %.12s was made anew at %s, after layer %q was written over the former one",
+				key, r.Layer.Created.Format(time.RFC3339), child.Name)
 		}
+		child = r.Layer
 		if key = r.Layer.Parent; key == "" {
 			return top, nil
 		}
@@ -186,6 +206,9 @@ func (s *Store) verify(ctx context.Context, key string) (record, error) {
 	}
 	if r.Layer.Key != key {
 		return r, fmt.Errorf("layer.json is that of layer %.12s", r.Layer.Key)
+	}
+	if r.Layer.ID == "" {
+		return r, errors.New("it is stale: it was made before layers had identities, so nothing tells what it stands on")
 	}
 	r.Layer.Used = time.Now()
 	paths := make([]string, len(r.Files))
@@ -210,6 +233,8 @@ const ownHeader = 4 << 10
 
 func (f stamp) same(now seen) error {
 	switch {
+	case now.size == irregular:
+		return errors.New("it is no regular file any more")
 	case now.size < 0:
 		return errors.New("the file is gone")
 	case now.size != f.Size || now.modified != f.Modified:
@@ -274,11 +299,12 @@ done`, s.dir)
 }
 
 // publish gives the finished folder from its place: read-only files, everything on
-// disk, then one rename. It fills in the layer's size and the files' stamps.
+// disk, then one rename. It fills in the layer's identity and size and the files' stamps.
 func (s *Store) publish(ctx context.Context, from string, l engine.Layer, files []stamp) (engine.Layer, error) {
 	to := s.layerDir(l.Key)
 	l.Created = time.Now().UTC().Truncate(time.Second)
 	l.Used = l.Created
+	l.ID = l.Created.Format("20060102T150405Z") + "-" + rand.Text()
 	inner := make([]string, len(files))
 	for i, f := range files {
 		inner[i] = f.Path
@@ -304,7 +330,7 @@ cd "$1" && find . -type f -exec chmod 0444 {} + && find . -type d -exec chmod 07
 	}
 	for i := range files {
 		if now[i].size < 0 {
-			return l, fmt.Errorf("%q is missing", inner[i])
+			return l, fmt.Errorf("%q is missing or no regular file", inner[i])
 		}
 		files[i].Size, files[i].Modified = now[i].size, now[i].modified
 	}
