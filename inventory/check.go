@@ -6,12 +6,14 @@ import (
 
 	"farm/inventory/expr"
 	"farm/inventory/source"
+	"farm/inventory/value"
 )
 
 // Check finds faults that no VM need meet: in definitions that the inventory holds but
 // does not use, and in variables that can never be evaluated because they need
 // themselves. An undefined name is one only where known says that it is no fact or
-// result of a task. Call it after Expand.
+// result of a task, and in what VMs and hosts share only where a VM lacks it: nothing reads
+// all of a host's variables, and what reads one of them tells of it. Call it after Expand.
 func (inv *Inventory) Check(vms []VM, known func(name string) bool) error {
 	dir, err := inv.definitionDir("localhost", inv.HostVars("localhost"))
 	errs := []error{err}
@@ -23,36 +25,65 @@ func (inv *Inventory) Check(vms []VM, known func(name string) bool) error {
 		}
 		errs = append(errs, err)
 	}
-	seen := map[string]bool{}
-	look := func(v *expr.Vars) {
-		for _, name := range v.Names() {
-			if name == "config" { // its parts are evaluated for each VM
+	vms = vms[:min(len(vms), maxChecked)]
+	c := &checker{known: known, seen: map[string]bool{}}
+	ofVMs := sharedWith(vms)
+	for _, name := range inv.HostNames() {
+		raw := inv.RawHostVars(name)
+		c.look(inv.HostVars(name), func(key string) bool { return len(vms) == 0 || ofVMs[raw.KeyPos(key)] })
+	}
+	for _, vm := range vms {
+		c.look(inv.VMVars(vm), func(string) bool { return false })
+	}
+	return source.Join(append(errs, c.errs...)...)
+}
+
+// sharedWith is where the variables of VMs are written.
+func sharedWith(vms []VM) map[source.Pos]bool {
+	at := map[source.Pos]bool{}
+	done := map[*value.Dict]bool{} // VMs share their variables
+	for _, vm := range vms {
+		if done[vm.Vars] {
+			continue
+		}
+		done[vm.Vars] = true
+		for _, name := range vm.Vars.Keys() {
+			at[vm.Vars.KeyPos(name)] = true
+		}
+	}
+	delete(at, source.Pos{})
+	return at
+}
+
+// checker evaluates variables and keeps the faults that no run can mend, each once.
+type checker struct {
+	known func(name string) bool
+	seen  map[string]bool
+	errs  []error
+}
+
+// look evaluates all variables of a scope. Of those that lenient names no undefined name is told.
+func (c *checker) look(v *expr.Vars, lenient func(name string) bool) {
+	for _, name := range v.Names() {
+		if name == "config" { // its parts are evaluated for each VM
+			continue
+		}
+		_, _, err := v.Get(name)
+		for _, one := range source.Flatten(err) {
+			if c.seen[one.Error()] || !c.hopeless(one, lenient(name)) {
 				continue
 			}
-			_, _, err := v.Get(name)
-			for _, one := range source.Flatten(err) {
-				if hopeless(one, known) && !seen[one.Error()] {
-					seen[one.Error()] = true
-					errs = append(errs, one)
-				}
-			}
+			c.seen[one.Error()] = true
+			c.errs = append(c.errs, one)
 		}
 	}
-	for _, name := range inv.HostNames() {
-		look(inv.HostVars(name))
-	}
-	for i, vm := range vms {
-		if i < maxChecked {
-			look(inv.VMVars(vm))
-		}
-	}
-	return source.Join(errs...)
 }
 
 // maxChecked is how many VMs' variables are looked at: they differ little.
 const maxChecked = 1000
 
-func hopeless(err error, known func(string) bool) bool {
+// hopeless reports whether nothing that comes later can mend a fault.
+func (c *checker) hopeless(err error, lenient bool) bool {
 	var circular *expr.CircularError
 	var undefined *expr.UndefinedError
 	switch {
@@ -61,7 +92,10 @@ func hopeless(err error, known func(string) bool) bool {
 	case errors.As(err, &undefined):
 		name, _, _ := strings.Cut(undefined.Name, ".")
 		name, _, _ = strings.Cut(name, "[")
-		return !known(name)
+		return !lenient && !placed[name] && !c.known(name)
 	}
 	return false
 }
+
+// placed are the variables that a VM has once it has been placed on a hypervisor.
+var placed = map[string]bool{"kvm_host": true}

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"farm/inventory/expr"
 	"farm/inventory/source"
 	"farm/inventory/value"
 )
@@ -128,12 +130,19 @@ func (inv *Inventory) hypervisor(name string) (Hypervisor, error) {
 	raw := inv.RawHostVars(name)
 	d := value.NewDict()
 	d.SetPos(raw.Pos())
+	if name == "localhost" {
+		d.Set("ansible_connection", "local")
+	}
 	var errs []error
 	for _, f := range settingNames {
 		if !raw.Has(f) {
 			continue
 		}
 		v, ok, err := vars.Get(f)
+		var undefined *expr.UndefinedError
+		if errors.As(err, &undefined) && loginOnly[f] && get(d, "ansible_connection") == "local" {
+			continue // meant for guests, which have it
+		}
 		if err != nil {
 			errs = append(errs, err)
 		} else if ok && v != nil {
@@ -142,9 +151,6 @@ func (inv *Inventory) hypervisor(name string) (Hypervisor, error) {
 		}
 	}
 	s := settings{Connection: "ssh", Port: 22, URI: "qemu:///session", Driver: "libvirt"}
-	if name == "localhost" {
-		s.Connection = "local"
-	}
 	errs = append(errs, beside(value.Decode(d, &s), about(name, hypervisorRules.Check(d))))
 	if s.Connection == "paramiko_ssh" || s.Connection == "smart" || strings.HasSuffix(s.Connection, ".ssh") {
 		s.Connection = "ssh"
@@ -169,6 +175,13 @@ var settingNames = []string{
 	"ansible_connection", "ansible_host", "ansible_port", "ansible_ssh_port", "ansible_user", "ansible_ssh_user",
 	"ansible_ssh_private_key_file", "ansible_private_key_file", "ansible_password", "ansible_ssh_pass",
 	"ansible_ssh_common_args", "ansible_libvirt_uri", "labels", "capacity", "locked", "driver",
+}
+
+// loginOnly are the settings that only a login over SSH reads.
+var loginOnly = map[string]bool{
+	"ansible_host": true, "ansible_port": true, "ansible_ssh_port": true, "ansible_user": true, "ansible_ssh_user": true,
+	"ansible_ssh_private_key_file": true, "ansible_private_key_file": true, "ansible_password": true, "ansible_ssh_pass": true,
+	"ansible_ssh_common_args": true,
 }
 
 // ExpandHome puts the user's home folder in place of a leading "~".
