@@ -11,21 +11,24 @@ func (s *session) hideSecrets() {
 	for _, h := range s.hosts {
 		s.mask.Add(h.Password)
 	}
-	seen := map[any]bool{} // VMs share their variables
+	evaluated := map[*value.Dict][]string{} // VMs share their variables, but not what these give
 	for _, vm := range s.vms {
 		auth := vm.Def.Metadata.Auth
 		s.mask.Add(auth.Password, auth.BecomePassword)
-		if seen[vm.Vars] {
-			continue
-		}
-		seen[vm.Vars] = true
 		vars := s.inv.VMVars(vm)
-		for _, name := range vars.Names() {
-			raw, _ := vars.Raw(name)
-			s.mask.AddValue(name, raw)
-			if !mayHoldSecret(name, raw) {
-				continue
+		names, done := evaluated[vm.Vars]
+		if !done {
+			names = []string{}
+			for _, name := range vars.Names() {
+				raw, _ := vars.Raw(name)
+				s.mask.AddValue(name, raw)
+				if mayHoldSecret(name, raw) {
+					names = append(names, name)
+				}
 			}
+			evaluated[vm.Vars] = names
+		}
+		for _, name := range names {
 			if v, ok, err := vars.Get(name); ok && err == nil {
 				s.mask.AddValue(name, v)
 			}
