@@ -79,8 +79,8 @@ func convert(ctx context.Context, im *engine.Image, src, from, dest, to string, 
 	if compress {
 		flag = "-c"
 	}
-	_, err = sh(ctx, im, atLast, `
-mkdir -p -- "${4%/*}" && qemu-img convert $5 -f "$1" -O "$2" -- "$3" "$4.new" >&2 && mv -f -T -- "$4.new" "$4"`,
-		info.Format, to, src, dest, flag)
+	_, err = sh(ctx, im, atLast, plainScript+`
+plain "$6" "${4%/*}" && mkdir -p -- "${4%/*}" && rm -f -- "$4.new" && qemu-img convert $5 -f "$1" -O "$2" -- "$3" "$4.new" >&2 && mv -f -T -- "$4.new" "$4"`,
+		info.Format, to, src, dest, flag, rootOf(im, dest))
 	return info.Format, err
 }

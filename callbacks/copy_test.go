@@ -1,6 +1,7 @@
 package callbacks
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -42,5 +43,69 @@ func TestCopyAndInstall(t *testing.T) {
 		if err := run(tt.callback, "src", tt.src, "dest", tt.dest); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: got %v", tt, err)
 		}
+	}
+}
+
+func TestLinksLeftByCallbacksAreRefused(t *testing.T) {
+	for name, tt := range map[string]struct {
+		link string // in the work folder, to the victim or its folder
+		dir  bool
+		run  []any
+	}{
+		"install":             {"disk.raw", false, []any{"install_to_libvirt", "src", "disk.raw", "dest", "x.raw"}},
+		"install from folder": {"sub", true, []any{"install_to_libvirt", "src", "sub/victim", "dest", "x.raw"}},
+		"copy":                {"disk.raw", false, []any{"copy", "src", "disk.raw", "dest", "x.raw"}},
+		"copy into folder":    {"sub", true, []any{"copy", "src", "ok.raw", "dest", "sub/victim"}},
+		"convert":             {"disk.raw", false, []any{"img_convert", "src", "disk.raw", "dest", "x.qcow2", "from", "raw"}},
+		"convert into folder": {"sub", true, []any{"img_convert", "src", "ok.raw", "dest", "sub/x.qcow2", "from", "raw"}},
+		"extend":              {"disk.raw", false, []any{"extend_and_convert", "src", "disk.raw", "dest", "x.qcow2", "size", "1G"}},
+		"unarchive":           {"disk.raw", false, []any{"unarchive", "src", "disk.raw", "dest", "x.raw"}},
+		"set up":              {"disk.raw", false, []any{"setup_image", "src", "disk.raw"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			im, _ := newImage(t)
+			victim := filepath.Join(t.TempDir(), "victim")
+			write(t, victim, "secret")
+			write(t, filepath.Join(im.TmpDir, "ok.raw"), "ok")
+			if err := os.Chmod(victim, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			target := victim
+			if tt.dir {
+				target = filepath.Dir(victim)
+			}
+			if err := os.Symlink(target, filepath.Join(im.TmpDir, tt.link)); err != nil {
+				t.Fatal(err)
+			}
+			err := callback(t, tt.run[0].(string), tt.run[1:]...).Run(t.Context(), im)
+			if err == nil || !strings.Contains(err.Error(), "symbolic link") {
+				t.Errorf("got %v", err)
+			}
+			st, err := os.Stat(victim)
+			if err != nil || st.Mode().Perm() != 0o600 || read(t, victim) != "secret" {
+				t.Errorf("the link's target: %v, %v", st, err)
+			}
+			if files, _ := os.ReadDir(im.PoolDir); len(files) != 0 {
+				t.Errorf("installed: %v", files)
+			}
+		})
+	}
+}
+
+func TestInstallLeavesAFilesOtherNameAlone(t *testing.T) {
+	im, _ := newImage(t)
+	mine := filepath.Join(t.TempDir(), "mine")
+	write(t, mine, "mine")
+	if err := os.Chmod(mine, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(mine, filepath.Join(im.TmpDir, "disk.raw")); err != nil {
+		t.Fatal(err)
+	}
+	if err := callback(t, "install_to_libvirt", "src", "disk.raw").Run(t.Context(), im); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := os.Stat(mine); err != nil || st.Mode().Perm() != 0o600 || read(t, filepath.Join(im.PoolDir, "disk.raw")) != "mine" {
+		t.Errorf("the other name: %v, %v", st, err)
 	}
 }

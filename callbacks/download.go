@@ -115,7 +115,7 @@ func (f *fetch) attempt(ctx context.Context, im *engine.Image, c cache, addr str
 	if err != nil {
 		return "", err
 	}
-	if want.algo == "" && !rec.Version.known() {
+	if !rec.Version.resumable() {
 		offset = 0 // nothing would tell two halves of different files
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -125,7 +125,7 @@ func (f *fetch) attempt(ctx context.Context, im *engine.Image, c cache, addr str
 		return "", err
 	}
 	defer s.Close()
-	if s.offset > 0 && want.algo == "" && s.version.known() && rec.Version.known() && s.version.ETag != rec.Version.ETag {
+	if s.offset > 0 && s.version.known() && (s.version.ETag != rec.Version.ETag || s.version.Modified != rec.Version.Modified) {
 		return "", errors.Join(errors.New("the file changed on the server"), c.drop(ctx, part))
 	}
 	if err := c.keep(ctx, part, fetched{Version: s.version}); err != nil {
@@ -134,7 +134,14 @@ func (f *fetch) attempt(ctx context.Context, im *engine.Image, c cache, addr str
 	if err := f.write(ctx, im, s, part, cancel); err != nil {
 		return "", err
 	}
-	return c.admit(ctx, part, f.Src, s.version, want)
+	object, err := c.admit(ctx, part, f.Src, s.version, want)
+	var mismatch permanent
+	if s.offset > 0 && errors.As(err, &mismatch) && ctx.Err() == nil {
+		// Perhaps the halves are of different files. The part is gone, so this starts at 0.
+		emit(im, engine.Progress, "what was resumed of %s is wrong; starts over: %v", f.base(), err)
+		return f.attempt(ctx, im, c, addr, want)
+	}
+	return object, err
 }
 
 // write appends a stream to the part on the host and checks that it came whole.

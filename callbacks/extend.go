@@ -164,7 +164,7 @@ func editPartition(ctx context.Context, im *engine.Image, image, format string, 
 	if format == "raw" {
 		window = fmt.Sprintf("driver=raw,offset=%d,size=%d,file.driver=file,file.filename=%s", p.start, p.size, strings.ReplaceAll(image, ",", ",,"))
 	}
-	_, err := sh(ctx, im, atLast, `qemu-img convert --image-opts -O raw "$1" "$2" >&2`, window, file)
+	_, err := sh(ctx, im, atLast, `rm -f -- "$2" && qemu-img convert --image-opts -O raw "$1" "$2" >&2`, window, file)
 	if err == nil {
 		err = edit(file)
 	}

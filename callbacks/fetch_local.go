@@ -72,7 +72,7 @@ func (f *fetch) local(ctx context.Context, im *engine.Image, dest string) error 
 }
 
 func mkdirFor(ctx context.Context, im *engine.Image, file string) error {
-	_, err := sh(ctx, im, shortly, `mkdir -p -- "${1%/*}"`, file)
+	_, err := sh(ctx, im, shortly, plainScript+`plain "$2" "${1%/*}" && mkdir -p -- "${1%/*}"`, file, rootOf(im, file))
 	return err
 }
 

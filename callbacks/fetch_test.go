@@ -444,3 +444,36 @@ func TestFindChecksum(t *testing.T) {
 		})
 	}
 }
+
+func TestFetchWithoutVersionsNeverResumes(t *testing.T) {
+	s := newServer(t, content)
+	s.etag, s.cutAt = "", []int{5}
+	im, _ := newImage(t)
+	if err := callback(t, "fetch", "src", s.URL+"/disk.img", "sha256", sum256(content), "retries", int64(0)).Run(t.Context(), im); err == nil {
+		t.Fatal("a broken download passed")
+	}
+	s.content = strings.ToUpper(content)
+	if err := callback(t, "fetch", "src", s.URL+"/disk.img", "sha256", sum256(s.content), "retries", int64(0)).Run(t.Context(), im); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(s.requests, "GET bytes="); n != 0 {
+		t.Errorf("resumed %d times: %v", n, s.requests)
+	}
+}
+
+func TestFetchStartsOverAfterAWrongResume(t *testing.T) {
+	s := newServer(t, content)
+	s.cutAt = []int{5}
+	im, _ := newImage(t)
+	if err := callback(t, "fetch", "src", s.URL+"/disk.img", "sha256", sum256(content), "retries", int64(0)).Run(t.Context(), im); err == nil {
+		t.Fatal("a broken download passed")
+	}
+	// Another file under the same ETag: the server's word is not enough.
+	s.content = strings.ToUpper(content)
+	if err := callback(t, "fetch", "src", s.URL+"/disk.img", "sha256", sum256(s.content), "retries", int64(0)).Run(t.Context(), im); err != nil {
+		t.Fatal(err)
+	}
+	if count(s.requests, "GET bytes=5-") != 1 || count(s.requests, "GET") != 3 {
+		t.Errorf("requests: %v", s.requests)
+	}
+}

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/crypto/ssh"
+
 	"farm/engine"
 	"farm/inventory"
 	"farm/inventory/source"
@@ -251,7 +253,37 @@ func (u *userProgram) Run(ctx context.Context, im *engine.Image) error {
 	if a.Failed {
 		return engine.Blamef(engine.UserFault, "%s: %s", filepath.Base(u.file), a.Msg)
 	}
+	if err := a.check(ctx, im); err != nil {
+		return engine.Blame(engine.UserFault, fmt.Errorf("%s: its answer: %w", filepath.Base(u.file), err))
+	}
 	im.Installed = append(im.Installed, a.Installed...)
 	im.HostKeys = append(im.HostKeys, a.HostKeys...)
+	return nil
+}
+
+// check refuses host keys that are none and files that are not in the pool folder, and makes
+// the paths absolute and the keys plain.
+func (a *programAnswer) check(ctx context.Context, im *engine.Image) error {
+	for i, text := range a.HostKeys {
+		key, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(text))
+		if err != nil || len(options) > 0 || len(rest) > 0 || strings.ContainsAny(strings.TrimSpace(text), "\r\n") {
+			return fmt.Errorf("host_keys: %.80q is no public SSH key; write it as in a .pub file", text)
+		}
+		a.HostKeys[i] = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+	}
+	for i, name := range a.Installed {
+		file := path.Clean(name)
+		if !path.IsAbs(file) {
+			file = path.Join(im.PoolDir, name)
+		}
+		if _, ok := under(im.PoolDir, file); !ok {
+			return fmt.Errorf("installed: %.200q is not below the pool folder %q", name, im.PoolDir)
+		}
+		if _, err := sh(ctx, im, shortly, plainScript+`
+plain "$1" "$2" || exit; [ -f "$2" ] || { echo "it is no regular file" >&2; exit 1; }`, path.Clean(im.PoolDir), file); err != nil {
+			return fmt.Errorf("installed: %.200q: %w", name, err)
+		}
+		a.Installed[i] = file
+	}
 	return nil
 }

@@ -110,7 +110,11 @@ func TestUserProgramGetsJSONAndAnswers(t *testing.T) {
 	}
 	im, _ := newImage(t)
 	im.Task.Args = value.NewDict("release", "13")
-	if err := program(`cat >got.json; echo '{"installed": ["x.img"], "host_keys": ["ssh-ed25519 A"]}'`).Run(t.Context(), im); err != nil {
+	_, public, err := newHostKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := program(`cat >got.json; : >"$(sed 's/.*"pool_dir":"\([^"]*\)".*/\1/' got.json)/x.img"; echo '{"installed": ["x.img"], "host_keys": ["`+public+` x"]}'`).Run(t.Context(), im); err != nil {
 		t.Fatal(err)
 	}
 	if got := read(t, filepath.Join(im.TmpDir, "got.json")); !strings.Contains(got, `"release":"13"`) || !strings.Contains(got, im.PoolDir) {
@@ -124,6 +128,11 @@ func TestUserProgramGetsJSONAndAnswers(t *testing.T) {
 		`echo hello`:             "no JSON",
 		`echo why >&2; exit 3`:   "why: exit status 3",
 		`echo '{"installed":1}'`: "no JSON",
+		`printf %s '{"host_keys": ["garbage\ninjected"]}'`:              "no public SSH key",
+		`printf %s '{"host_keys": ["` + public + `\n` + public + `"]}'`: "no public SSH key",
+		`echo '{"installed": ["../../x"]}'`:                             "not below the pool folder",
+		`echo '{"installed": ["/usr/bin/env"]}'`:                        "not below the pool folder",
+		`echo '{"installed": ["nothing"]}'`:                             "no regular file",
 	} {
 		if err := program(script).Run(t.Context(), im); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", script, err, want)

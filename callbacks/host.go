@@ -109,11 +109,21 @@ func real(im *engine.Image, name string) []string {
 	return nil
 }
 
-// firstFile is the first of places that is a file on the host; "" if none is.
+// firstFile is the first of places that is a file on the host; "" if none is. Below the work
+// folder, where callbacks write, links are refused: farm moves such files and changes their modes.
 func firstFile(ctx context.Context, im *engine.Image, places []string) (string, error) {
-	out, err := sh(ctx, im, shortly, `i=0; for f; do [ -f "$f" ] && { echo $i; exit; }; i=$((i+1)); done`, places...)
+	out, err := sh(ctx, im, shortly, plainScript+`
+root=$1; shift; i=0
+for f; do
+	if [ -n "$root" ]; then case $f in "$root"/*) plain "$root" "$f" || { echo "! $f"; exit; } ;; esac; fi
+	[ -f "$f" ] && { echo $i; exit; }
+	i=$((i+1))
+done`, append([]string{im.TmpDir}, places...)...)
 	if err != nil || out == "" {
 		return "", err
+	}
+	if odd, ok := strings.CutPrefix(strings.TrimSpace(out), "! "); ok {
+		return "", engine.Blamef(engine.UserFault, "%q is a symbolic link or lies behind one; put the file itself there", odd)
 	}
 	i, err := strconv.Atoi(strings.TrimSpace(out))
 	if err != nil || i < 0 || i >= len(places) {
@@ -122,9 +132,40 @@ func firstFile(ctx context.Context, im *engine.Image, places []string) (string, 
 	return places[i], nil
 }
 
-// fill copies the file from to the new file to, both on the host.
+// plainScript defines the shell function plain ROOT FILE, which fails if FILE or a folder between
+// it and ROOT is a symbolic link; FILE need not exist.
+const plainScript = `
+plain() {
+	[ "$1" != "$2" ] || return 0
+	at=${1%/}; rest=${2#"$at"/}
+	while [ -n "$rest" ]; do
+		case $rest in */*) at=$at/${rest%%/*}; rest=${rest#*/} ;; *) at=$at/$rest; rest= ;; esac
+		if [ -L "$at" ]; then echo "$at is a symbolic link; put the file or folder itself there" >&2; return 1; fi
+	done
+}
+`
+
+// modeScript defines the shell function mode BITS FILE, which is chmod for regular files
+// alone: chmod itself follows links.
+const modeScript = `
+mode() { find "$2" -prune -type f -exec chmod "$1" {} \; ; }
+`
+
+// rootOf is the folder of this preparation that file lies below; / if none.
+func rootOf(im *engine.Image, file string) string {
+	for _, root := range []string{im.TmpDir, im.PoolDir} {
+		if _, ok := under(root, file); ok {
+			return path.Clean(root)
+		}
+	}
+	return "/"
+}
+
+// fill copies the file from to the new file to, both on the host. No folder on the way to it
+// may be a link.
 func fill(ctx context.Context, im *engine.Image, from, to string) error {
-	_, err := sh(ctx, im, atLast, `mkdir -p -- "${2%/*}" && rm -f -- "$2" && cp --reflink=auto -- "$1" "$2" && chmod 0644 -- "$2"`, from, to)
+	_, err := sh(ctx, im, atLast, plainScript+modeScript+`
+plain "$3" "${2%/*}" && mkdir -p -- "${2%/*}" && rm -f -- "$2" && cp --reflink=auto -- "$1" "$2" && mode 0644 "$2"`, from, to, rootOf(im, to))
 	return err
 }
 

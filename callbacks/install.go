@@ -23,7 +23,7 @@ type installToLibvirt struct {
 
 func newInstall() engine.Callback { return &installToLibvirt{Replace: true} }
 
-// Run moves files of the work folder and copies others.
+// Run moves files of the work folder and copies others, also those that have another name elsewhere.
 func (c *installToLibvirt) Run(ctx context.Context, im *engine.Image) error {
 	src, err := existing(ctx, im, c.Src)
 	if err != nil {
@@ -47,7 +47,10 @@ func (c *installToLibvirt) Run(ctx context.Context, im *engine.Image) error {
 		return err
 	}
 	if _, ok := under(im.TmpDir, src); ok {
-		_, err = sh(ctx, im, atLast, `mkdir -p -- "${2%/*}" && mv -f -T -- "$1" "$2" && chmod 0644 -- "$2"`, src, dest)
+		_, err = sh(ctx, im, atLast, plainScript+modeScript+`
+plain "$3" "$1" && plain "$4" "${2%/*}" && mkdir -p -- "${2%/*}" || exit
+if [ "$(stat -c %h -- "$1")" -gt 1 ]; then rm -f -- "$2" && cp --reflink=auto -- "$1" "$2" && rm -f -- "$1"
+else mv -f -T -- "$1" "$2"; fi && mode 0644 "$2"`, src, dest, path.Clean(im.TmpDir), path.Clean(im.PoolDir))
 	} else {
 		err = fill(ctx, im, src, dest)
 	}

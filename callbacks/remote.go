@@ -23,6 +23,12 @@ type version struct {
 // known reports whether v tells one content from the next.
 func (v version) known() bool { return v.ETag != "" || v.Modified != "" }
 
+// resumable reports whether a download that was broken off may go on: RFC 9110, 13.1.5, takes a
+// strong ETag or a date for If-Range.
+func (v version) resumable() bool {
+	return v.ETag != "" && !strings.HasPrefix(v.ETag, "W/") || v.Modified != ""
+}
+
 func (v version) String() string {
 	if v.ETag != "" {
 		return "etag " + v.ETag

@@ -56,6 +56,9 @@ func (c *setupImage) Run(ctx context.Context, im *engine.Image) (err error) {
 	if err != nil {
 		return err
 	}
+	if _, err := firstFile(ctx, im, []string{file}); err != nil {
+		return err
+	}
 	l, err := loginOf(im, c.KeysPath)
 	if err == nil {
 		err = l.hash(im)
