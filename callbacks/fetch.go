@@ -2,6 +2,7 @@ package callbacks
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -64,8 +65,17 @@ func (f *fetch) Key(ctx context.Context, im *engine.Image) (string, error) {
 		return want.String(), err
 	}
 	v, _, err := f.version(ctx, im)
-	return v.String(), err
+	if err != nil || v.known() {
+		return v.String(), err
+	}
+	// Equal lengths say nothing: disks are mostly of one length.
+	emit(im, engine.Warning, "nothing tells whether %s has changed (the server sends neither ETag nor Last-Modified): it is fetched anew in every run; give a checksum to keep it", redact(f.Src))
+	return "unknown, in the run " + thisRun, nil
 }
+
+// thisRun is in the keys of files of which nobody can say whether they have changed: the VMs of
+// one run share them, the next run gets them anew.
+var thisRun = rand.Text()
 
 // Run puts the file into the work folder.
 func (f *fetch) Run(ctx context.Context, im *engine.Image) error {

@@ -477,3 +477,16 @@ func TestFetchStartsOverAfterAWrongResume(t *testing.T) {
 		t.Errorf("requests: %v", s.requests)
 	}
 }
+
+func TestFetchKeyWithoutVersionsIsNotTheLength(t *testing.T) {
+	s := newServer(t, content)
+	s.etag = ""
+	im, events := newImage(t)
+	key, err := callback(t, "fetch", "src", s.URL+"/disk.img").(engine.Keyed).Key(t.Context(), im)
+	if err != nil || strings.Contains(key, "bytes") || !strings.Contains(key, thisRun) {
+		t.Errorf("Key: %q, %v", key, err)
+	}
+	if !events.has(engine.Warning, "give a checksum") {
+		t.Error("no warning")
+	}
+}
