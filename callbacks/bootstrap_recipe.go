@@ -54,6 +54,7 @@ type recipe struct {
 	format, dest, kernel, initrd          string
 	user, publicKey                       string
 	installMissing                        bool
+	firmware                              bool // the machine has UEFI
 	userHash, rootHash, hostKey, hostPriv string
 }
 
@@ -85,6 +86,7 @@ func (b *bootstrap) recipe(ctx context.Context, im *engine.Image) (*recipe, erro
 		initrd:         b.Initrd,
 		user:           first(meta.Auth.User, "debian"),
 		installMissing: b.InstallMissing,
+		firmware:       im.VM.Def.Firmware.Loader != "",
 	}
 	if strings.HasSuffix(b.Dest, ".raw") || strings.HasSuffix(b.Dest, ".img") {
 		r.format = "raw"
@@ -225,7 +227,7 @@ func (r *recipe) config() string {
 		{"hostname", r.hostname}, {"user", r.user}, {"size_mib", fmt.Sprint(r.sizeMiB)}, {"format", r.format},
 		{"dest", r.dest}, {"kernel_name", r.kernel}, {"initrd_name", r.initrd},
 		{"outputs", r.dest + " " + r.kernel + " " + r.initrd}, {"install_missing", yes[r.installMissing]},
-		{"host_key", r.hostKey}, {"user_hash", r.userHash}, {"root_hash", r.rootHash},
+		{"firmware", yes[r.firmware]}, {"host_key", r.hostKey}, {"user_hash", r.userHash}, {"root_hash", r.rootHash},
 	} {
 		fmt.Fprintf(&s, "%s='%s'\n", v[0], strings.ReplaceAll(v[1], "'", `'\''`))
 	}

@@ -137,6 +137,28 @@ func TestBootstrapStaysOffline(t *testing.T) {
 	}
 }
 
+func TestBootstrapGivesUEFIAKernelThatItCanStart(t *testing.T) {
+	im, _ := bootstrapImage()
+	b := newBootstrap().(*bootstrap)
+	var keys [2]string
+	for i, loader := range []string{"", "auto"} {
+		im.VM.Def.Firmware.Loader = loader
+		r, err := b.recipe(t.Context(), im)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "\nfirmware='" + []string{"no", "yes"}[i] + "'\n"; !strings.Contains(r.config(), want) {
+			t.Errorf("loader %q: no %q in\n%s", loader, want, r.config())
+		}
+		if keys[i], err = b.Key(t.Context(), im); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if keys[0] == keys[1] {
+		t.Error("both share an image")
+	}
+}
+
 func TestBootstrapDefaults(t *testing.T) {
 	for _, tc := range []struct{ arch, libvirt, want string }{
 		{"", "x86_64", "arch='amd64' suite='bookworm' console='ttyS0' efi='x64'"},

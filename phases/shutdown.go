@@ -18,14 +18,15 @@ func (shutdown) Name() string { return Shutdown }
 const powerOffBudget = 30 * time.Second
 
 func (shutdown) Run(ctx context.Context, r *engine.Run) error {
-	if r.Conn != nil {
+	reached := r.Conn != nil
+	if reached {
 		r.Conn.Close()
 		r.Conn = nil
 	}
 	if r.Machine == nil {
 		return engine.Skip("the machine was not started")
 	}
-	if err := gently(ctx, r); err == nil {
+	if err := gently(ctx, r, reached); err == nil {
 		return nil
 	} else if ctx.Err() == nil {
 		r.Emit(engine.Event{Kind: engine.Warning, Text: fmt.Sprintf("the guest did not shut down (%v); switched off", err)})
@@ -35,10 +36,17 @@ func (shutdown) Run(ctx context.Context, r *engine.Run) error {
 	return r.Machine.PowerOff(ctx)
 }
 
-func gently(ctx context.Context, r *engine.Run) error {
+// strangersBudget is how long a guest that nobody could log in to gets to react to its power
+// button: it most likely hangs, or has no system that would.
+const strangersBudget = 15 * time.Second
+
+func gently(ctx context.Context, r *engine.Run, reached bool) error {
 	budget := time.Minute
 	if d, ok := ctx.Deadline(); ok {
 		budget = max(time.Until(d)-powerOffBudget, time.Until(d)/2)
+	}
+	if !reached {
+		budget = min(budget, strangersBudget)
 	}
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
