@@ -56,32 +56,38 @@ func (a *app) down(ctx context.Context, ids []string, all bool) error {
 		if !all && !wanted[m.VM] && !wanted[m.Name] {
 			continue
 		}
-		if err := a.end(ctx, s, m); err != nil {
+		how, err := a.end(ctx, s, m)
+		if err != nil {
 			errs = append(errs, fmt.Errorf("%s on %q: %w", m.VM, m.Host, err))
 			continue
 		}
-		fmt.Fprintf(a.out, "%s on %s ended\n", m.VM, m.Host)
+		fmt.Fprintf(a.out, "%s on %s %s\n", m.VM, m.Host, how)
 	}
 	return engine.Blame(engine.FarmFault, errors.Join(errs...))
 }
 
-// end removes one kept machine.
-func (a *app) end(ctx context.Context, s *store.Store, m store.Machine) error {
+// end removes one kept machine; how is what became of it, for people.
+func (a *app) end(ctx context.Context, s *store.Store, m store.Machine) (how string, err error) {
 	h, err := a.hostOf(ctx, s, m)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer h.close()
 	machine, err := h.host.Machine(ctx, m.Name)
 	if errors.Is(err, engine.ErrNotExist) {
-		if err := h.removeFolder(ctx, m.Dir); err != nil {
-			return err
-		}
-		return a.gone(s, m.Name)
+		return "was gone already; its files and its record are removed", a.strike(ctx, s, h, m)
 	} else if err != nil {
+		return "", err
+	}
+	return "ended", a.removeMachine(ctx, s, h, machine)
+}
+
+// strike removes the files and the record of a machine that its hypervisor no longer has.
+func (a *app) strike(ctx context.Context, s *store.Store, h *hypervisor, m store.Machine) error {
+	if err := h.removeFolder(ctx, m.Dir); err != nil {
 		return err
 	}
-	return a.removeMachine(ctx, s, h, machine)
+	return a.gone(s, m.Name)
 }
 
 // hostOf opens the hypervisor that a machine is on. It is reached as it was when the
@@ -156,7 +162,7 @@ func keptMachines(ctx context.Context, s *store.Store) ([]store.Machine, error) 
 	}
 	var kept []store.Machine
 	for _, m := range machines {
-		if m.State == store.Kept {
+		if m.State == store.Kept || m.State == store.Unmarked {
 			kept = append(kept, m)
 		}
 	}

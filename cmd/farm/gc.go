@@ -8,7 +8,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -91,31 +90,42 @@ func (a *app) gc(ctx context.Context, hosts []*hypervisor, dry bool) error {
 	return failed
 }
 
-// gcHost removes a host's orphaned machines, then the folders that no machine has.
+// gcHost removes a host's orphaned machines, then the files and records of those that
+// are gone.
 func (a *app) gcHost(ctx context.Context, s *store.Store, h *hypervisor, live map[string]bool, dry bool) (removed int, err error) {
 	machines, err := h.host.Machines(ctx)
+	if err != nil {
+		return 0, err
+	}
+	records, err := recordsOf(ctx, s)
 	if err != nil {
 		return 0, err
 	}
 	used := map[string]bool{}
 	for _, m := range machines {
 		o := m.Owner()
+		used[m.Name()], used[path.Base(o.Dir)] = true, true
+		r := records[m.Name()]
+		if keeps(r, time.Now()) {
+			if !o.Keep && !dry {
+				a.markKept(ctx, s, h, m, r)
+			}
+			continue
+		}
 		why := orphaned(o, live, a.user(), time.Now())
 		if why == "" {
-			used[path.Base(o.Dir)] = true
 			continue
 		}
 		fmt.Fprintf(a.err, "%s: %s of %s: %s\n", h.Name, m.Name(), o.VM, why)
 		removed++
 		if dry {
-			used[path.Base(o.Dir)] = true
 			continue
 		}
 		if err := a.removeMachine(ctx, s, h, m); err != nil {
 			return removed, err
 		}
 	}
-	n, err := a.gcFolders(ctx, s, h, used, live, dry)
+	n, err := a.gcRecords(ctx, s, h, records, used, live, dry)
 	return removed + n, err
 }
 
@@ -146,43 +156,6 @@ func (a *app) removeMachine(ctx context.Context, s *store.Store, h *hypervisor, 
 		return err
 	}
 	return a.gone(s, m.Name())
-}
-
-// gcFolders removes the folders of machines that were never defined or are gone: those
-// that name a run of ours that is over.
-func (a *app) gcFolders(ctx context.Context, s *store.Store, h *hypervisor, used, live map[string]bool, dry bool) (int, error) {
-	out, err := h.conn.Exec(ctx, engine.Cmd{Script: `cd "$ROOT" 2>/dev/null && ls -1 || true`, Env: map[string]string{"ROOT": h.machinesDir()}})
-	if err != nil {
-		return 0, err
-	}
-	known, err := s.Machines(ctx)
-	if err != nil {
-		return 0, err
-	}
-	ours := map[string]store.Machine{}
-	for _, m := range known {
-		ours[m.Name] = m
-	}
-	removed := 0
-	for name := range strings.Lines(string(out.Stdout)) {
-		name = strings.TrimSuffix(name, "\n")
-		m, ok := ours[name]
-		if !ok || used[name] || live[m.Run] {
-			continue
-		}
-		fmt.Fprintf(a.err, "%s: files of %s: its run %s is over\n", h.Name, m.VM, m.Run)
-		removed++
-		if dry {
-			continue
-		}
-		if err := h.removeFolder(ctx, path.Join(h.machinesDir(), name)); err != nil {
-			return removed, err
-		}
-		if err := a.gone(s, name); err != nil {
-			return removed, err
-		}
-	}
-	return removed, nil
 }
 
 func (h *hypervisor) machinesDir() string { return path.Join(h.dir, "machines") }

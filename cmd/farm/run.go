@@ -394,7 +394,7 @@ func (s *session) keptUntil() map[string]time.Time {
 	}
 	until := map[string]time.Time{}
 	for _, m := range kept {
-		if m.Run == s.id {
+		if m.Run == s.id && m.State == store.Kept {
 			until[m.VM] = m.KeepUntil
 		}
 	}

@@ -50,7 +50,18 @@ func (a *app) ssh(ctx context.Context, id string, command []string) error {
 		return engine.Blame(engine.FarmFault, err)
 	}
 	defer h.close()
-	guest, err := a.enter(ctx, h, m)
+	machine, err := h.host.Machine(ctx, m.Name)
+	if errors.Is(err, engine.ErrNotExist) {
+		if err := a.strike(ctx, s, h, m); err != nil {
+			return engine.Blame(engine.FarmFault, err)
+		}
+		return engine.Blamef(engine.FarmFault, "enter %s on %q: the machine %q is gone, ended by somebody else or with its host; "+
+			"its files and its record are removed now", m.VM, m.Host, m.Name)
+	}
+	if err != nil {
+		return engine.Blame(engine.FarmFault, err)
+	}
+	guest, err := a.enter(ctx, h, m, machine)
 	if err != nil {
 		return engine.Blame(engine.FarmFault, fmt.Errorf("enter %s on %q: %w", m.VM, m.Host, err))
 	}
@@ -59,11 +70,7 @@ func (a *app) ssh(ctx context.Context, id string, command []string) error {
 }
 
 // enter logs into the guest of a kept machine.
-func (a *app) enter(ctx context.Context, h *hypervisor, m store.Machine) (*ssh.Conn, error) {
-	machine, err := h.host.Machine(ctx, m.Name)
-	if err != nil {
-		return nil, err
-	}
+func (a *app) enter(ctx context.Context, h *hypervisor, m store.Machine, machine engine.Machine) (*ssh.Conn, error) {
 	state, err := machine.State(ctx)
 	if err != nil {
 		return nil, err

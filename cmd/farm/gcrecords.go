@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"farm/engine"
+	"farm/engine/store"
+	"farm/inventory"
+)
+
+// recordsOf are the machines of the store that are not gone, by name.
+func recordsOf(ctx context.Context, s *store.Store) (map[string]store.Machine, error) {
+	all, err := s.Machines(ctx)
+	if err != nil {
+		return nil, err
+	}
+	records := map[string]store.Machine{}
+	for _, m := range all {
+		records[m.Name] = m
+	}
+	return records, nil
+}
+
+// keeps reports whether a machine's record says that it is kept now.
+func keeps(r store.Machine, now time.Time) bool {
+	return (r.State == store.Kept || r.State == store.Unmarked) && now.Before(r.KeepUntil)
+}
+
+// markKept sets the mark that a host did not take when the run ended. A host that does
+// not take it now either is tried again next time.
+func (a *app) markKept(ctx context.Context, s *store.Store, h *hypervisor, m engine.Machine, r store.Machine) {
+	o := m.Owner()
+	o.Keep, o.Expires = true, r.KeepUntil
+	err := m.SetOwner(ctx, o)
+	if err == nil {
+		err = s.Settle(r.Name, store.Kept, r.KeepUntil)
+	}
+	if err != nil {
+		fmt.Fprintf(a.err, "%s: %s of %s is kept, but cannot be marked so: %v\n", h.Name, r.Name, r.VM, err)
+		return
+	}
+	fmt.Fprintf(a.err, "%s: %s of %s is marked as kept until %s\n", h.Name, r.Name, r.VM, r.KeepUntil.Local().Format(time.DateTime))
+}
+
+// gcRecords removes the files and the records of machines that were never defined or are
+// gone, where no run that goes on has them. used are the machines and folders there are.
+func (a *app) gcRecords(ctx context.Context, s *store.Store, h *hypervisor, records map[string]store.Machine, used, live map[string]bool, dry bool) (removed int, err error) {
+	out, err := h.conn.Exec(ctx, engine.Cmd{Script: `cd "$ROOT" 2>/dev/null && ls -1 || true`, Env: map[string]string{"ROOT": h.machinesDir()}})
+	if err != nil {
+		return 0, err
+	}
+	folders := map[string]bool{}
+	for name := range strings.Lines(string(out.Stdout)) {
+		folders[strings.TrimSuffix(name, "\n")] = true
+	}
+	for name, r := range records {
+		if used[name] || live[r.Run] || !h.recorded(r, folders[name]) {
+			continue
+		}
+		// It may have been made since the machines were listed.
+		if _, err := h.host.Machine(ctx, name); !errors.Is(err, engine.ErrNotExist) {
+			continue
+		}
+		why := "its run " + r.Run + " is over"
+		if r.State != store.Intended {
+			why = "recorded as kept, but the machine is gone"
+		}
+		if folders[name] {
+			removed++
+			fmt.Fprintf(a.err, "%s: files of %s: %s\n", h.Name, r.VM, why)
+		} else if r.State != store.Intended {
+			fmt.Fprintf(a.err, "%s: record of %s: %s\n", h.Name, r.VM, why)
+		}
+		if dry {
+			continue
+		}
+		if err := a.strike(ctx, s, h, r); err != nil {
+			return removed, err
+		}
+	}
+	return removed, nil
+}
+
+// recorded reports whether a record is of a machine of this hypervisor, as reached now:
+// another daemon on the same system, or another system, may have the machine. A folder
+// of the machine's name tells the system.
+func (h *hypervisor) recorded(r store.Machine, folder bool) bool {
+	var was inventory.Hypervisor
+	if json.Unmarshal([]byte(r.Hypervisor), &was) != nil || was.URI != h.URI || path.Dir(path.Clean(r.Dir)) != h.machinesDir() {
+		return false
+	}
+	if folder {
+		return true
+	}
+	if was.Connection != h.Connection {
+		return false
+	}
+	return h.Connection == "local" || was.Address == h.Address && was.Port == h.Port && was.User == h.User
+}
