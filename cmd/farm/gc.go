@@ -78,6 +78,10 @@ func (a *app) gc(ctx context.Context, hosts []*hypervisor, dry bool) error {
 		}
 		n, err := a.gcHost(ctx, s, h, live, dry)
 		removed += n
+		if err == nil {
+			n, err = a.sweep(ctx, h, dry)
+			removed += n
+		}
 		if err != nil {
 			return engine.Blame(engine.FarmFault, fmt.Errorf("%s: %w", h.Name, err))
 		}
@@ -127,6 +131,15 @@ func (a *app) gcHost(ctx context.Context, s *store.Store, h *hypervisor, live ma
 	}
 	n, err := a.gcRecords(ctx, s, h, records, used, live, dry)
 	return removed + n, err
+}
+
+// sweep removes the images that killed runs left half made.
+func (a *app) sweep(ctx context.Context, h *hypervisor, dry bool) (removed int, err error) {
+	swept, err := h.layers.Sweep(ctx, dry)
+	for _, name := range swept {
+		fmt.Fprintf(a.err, "%s: %s: the run that made this image was ended\n", h.Name, path.Join(h.layers.Dir(), "tmp", name))
+	}
+	return len(swept), err
 }
 
 // orphaned says why a machine can go, "" if somebody still owns it. A run that is not

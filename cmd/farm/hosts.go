@@ -33,7 +33,7 @@ type hypervisor struct {
 	inventory.Hypervisor
 	conn   engine.Conn
 	host   engine.Host
-	layers engine.Layers
+	layers *images.Store
 	caps   engine.Capabilities
 	dir    string // farm's folder on it
 	err    error  // why it cannot be used

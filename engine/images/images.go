@@ -109,33 +109,37 @@ func (s *Store) remove(ctx context.Context, dirs ...string) error {
 	return err
 }
 
-// Sweep removes what killed preparations left and downloads that nobody has used for
-// the time unused. Work that is under way, in any process, is left alone.
-func (s *Store) Sweep(ctx context.Context, unused time.Duration) error {
+// Sweep removes what killed preparations left, and returns the names of those folders; with dry
+// it only names them. Work that is under way, in any process, is left alone, and so is a
+// folder in which something is mounted.
+func (s *Store) Sweep(ctx context.Context, dry bool) ([]string, error) {
 	fail := func(err error) error {
 		return engine.Blame(engine.FarmFault, fmt.Errorf("sweep the image store on %s: %w", s.conn, err))
 	}
 	out, err := s.sh(ctx, `cd "$1/tmp" && for d in *; do [ -e "$d" ] && printf '%s\n' "$d"; done; :`, s.dir)
 	if err != nil {
-		return fail(err)
+		return nil, fail(err)
 	}
-	args := []string{path.Join(s.dir, "tmp")}
+	what := "rm"
+	if dry {
+		what = "name"
+	}
+	args := []string{path.Join(s.dir, "tmp"), what}
 	for name := range strings.Lines(out) {
 		name = strings.TrimSuffix(name, "\n")
 		key, _, _ := strings.Cut(name, ".")
 		args = append(args, s.lockFile("layer "+key), name)
 	}
-	if _, err := s.sh(ctx, `
-cd "$1" || exit; shift
+	out, err = s.sh(ctx, `
+cd "$1" || exit; what=$2; shift 2
 while [ $# -gt 0 ]; do
-	flock -n "$1" sh -c 'chmod -R u+rwX -- "$1"; rm -rf -- "$1"' sh "$2"; shift 2
-done; :`, args...); err != nil {
-		return fail(err)
+	flock -n "$1" sh -c 'case $(cat /proc/self/mountinfo 2>/dev/null) in *" $PWD/$2/"*) exit ;; esac
+	[ "$1" = name ] || { chmod -R u+rwX -- "$2"; rm -rf -- "$2"; } && printf "%s\n" "$2"' sh "$what" "$2"; shift 2
+done; :`, args...)
+	if err != nil {
+		return nil, fail(err)
 	}
-	if _, err := s.sh(ctx, `find "$1" -type f -amin "+$2" -mmin "+$2" -delete`, s.Downloads(), fmt.Sprint(int64(unused.Minutes()))); err != nil {
-		return fail(err)
-	}
-	return nil
+	return strings.Fields(out), nil
 }
 
 // me names this process in locks, for people.

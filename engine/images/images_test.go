@@ -6,11 +6,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"farm/engine"
 	"farm/inventory"
@@ -455,28 +455,25 @@ func TestManyPreparationsFitFewSessions(t *testing.T) {
 
 func TestSweepLeavesWorkUnderWay(t *testing.T) {
 	s := open(t, newHost(t))
-	dead := filepath.Join(s.Dir(), "tmp", strings.Repeat("d", 64)+".X")
-	old, fresh := filepath.Join(s.Downloads(), "sha256-old"), filepath.Join(s.Downloads(), "sha256-new")
-	for _, f := range []string{dead, old, fresh} {
-		if err := os.WriteFile(f, nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	past := time.Now().Add(-100 * time.Hour)
-	if err := os.Chtimes(old, past, past); err != nil {
+	dead := strings.Repeat("d", 64) + ".X"
+	if err := os.MkdirAll(filepath.Join(s.Dir(), "tmp", dead, "half"), 0o500); err != nil {
 		t.Fatal(err)
 	}
 	p := preparation(func(ctx context.Context, im *engine.Image) error {
-		if err := s.Sweep(ctx, time.Hour); err != nil {
-			return err
+		for _, dry := range []bool{true, false} {
+			got, err := s.Sweep(ctx, dry)
+			if err != nil {
+				return err
+			}
+			if !slices.Equal(got, []string{dead}) {
+				t.Errorf("dry %v: swept %q", dry, got)
+			}
+			if _, err := os.Stat(filepath.Join(s.Dir(), "tmp", dead)); (err == nil) != dry {
+				t.Errorf("dry %v: what a killed run left: %v", dry, err)
+			}
 		}
 		_, err := os.Stat(im.TmpDir)
 		return err
 	})
 	base(t, s, p)
-	for f, want := range map[string]bool{dead: false, old: false, fresh: true} {
-		if _, err := os.Stat(f); (err == nil) != want {
-			t.Errorf("%s: %v", f, err)
-		}
-	}
 }

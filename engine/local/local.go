@@ -107,11 +107,16 @@ func (c *Conn) Download(ctx context.Context, src string, dst io.Writer) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.Open(src)
+	f, err := os.OpenFile(src, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe without a writer would wait for one
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	if st, err := f.Stat(); err != nil {
+		return err
+	} else if !st.Mode().IsRegular() {
+		return fmt.Errorf("read %q: not a regular file", src)
+	}
 	if _, err := io.Copy(dst, reader{ctx, f}); err != nil {
 		return fmt.Errorf("read %q: %w", src, err)
 	}
