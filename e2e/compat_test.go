@@ -17,11 +17,11 @@ import (
 
 // cloudFiles is the folder of the cloud image, which is built once.
 var cloudFiles = sync.OnceValues(func() (string, error) {
-	home, err := guestHome()
+	cache, err := labCache()
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(filepath.Dir(home), "published")
+	dir := filepath.Join(cache, "published")
 	out, err := exec.Command("lab/cloud", dir).CombinedOutput()
 	if err != nil {
 		return "", &os.PathError{Op: string(out), Path: "lab/cloud", Err: err}

@@ -39,9 +39,7 @@ func (p *project) leaks() []string {
 		p.t.Fatal(err)
 	}
 	for _, h := range append([]string{home}, p.elsewhere...) {
-		left = append(left, files(h, ".local/share/farm/machines/*")...)
-		left = append(left, files(h, ".local/share/farm/tmp/*")...)
-		left = append(left, files(h, ".local/state/farm/ports/*")...)
+		left = append(left, leftIn(h)...)
 	}
 	left = append(left, files(p.home, "known_hosts.d/*")...)
 	return append(left, processes(ours)...)

@@ -36,24 +36,13 @@ type project struct {
 	own string
 }
 
-// guestHome is the home folder that farm runs with: its cache of images is kept from test
-// to test and apart from the user's own.
-var guestHome = sync.OnceValues(func() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Join(cache, "farm-lab", "home")
-	return dir, os.MkdirAll(dir, 0o755)
-})
-
 // tinyFiles is the folder of the tiny guest's kernel, initrd and key, which are built once.
 var tinyFiles = sync.OnceValues(func() (string, error) {
-	home, err := guestHome()
+	cache, err := labCache()
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(filepath.Dir(home), "tiny")
+	dir := filepath.Join(cache, "tiny")
 	if out, err := exec.Command("lab/guest", "amd64", "tiny", dir).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("lab/guest: %w: %s", err, out)
 	}
