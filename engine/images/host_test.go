@@ -51,7 +51,8 @@ func (h *host) Exec(ctx context.Context, c engine.Cmd) (engine.Output, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
-	cmd.Env = []string{"HOME=" + h.home, "PATH=" + h.bin + ":" + os.Getenv("PATH"), "FARM_TEST_QEMU_IMG=1"}
+	cmd.Env = []string{"HOME=" + h.home, "PATH=" + h.bin + ":" + os.Getenv("PATH"), "FARM_TEST_QEMU_IMG=1",
+		"GORACE=atexit_sleep_ms=0"} // under -race each qemu-img would sleep a second before it exits
 	cmd.Dir = c.Dir
 	cmd.Stdin = c.Stdin
 	var stdout, stderr bytes.Buffer
