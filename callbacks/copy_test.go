@@ -35,7 +35,7 @@ func TestCopyAndInstall(t *testing.T) {
 		t.Errorf("replace: false replaced the file: %v", err)
 	}
 	for _, tt := range []struct{ callback, src, dest, want string }{
-		{"copy", "missing.img", "x", `"missing.img" is not on testhost`},
+		{"copy", "missing.img", "x", `"missing.img" is not on localhost`},
 		{"copy", "old.img", "/etc/x", "outside of the work folder"},
 		{"install_to_libvirt", "old.img", "/etc/x", "outside of the pool folder"},
 		{"install_to_libvirt", "old.img", "..", "names no file"},

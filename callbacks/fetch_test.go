@@ -301,7 +301,7 @@ func TestFetchCopiesPaths(t *testing.T) {
 
 // controllerOnly is a host that does not have the controller's files.
 type controllerOnly struct {
-	machine
+	engine.Conn
 	hidden string
 }
 
@@ -312,14 +312,14 @@ func (c controllerOnly) Exec(ctx context.Context, cmd engine.Cmd) (engine.Output
 			cmd.Argv[i] = "/nonexistent"
 		}
 	}
-	return c.machine.Exec(ctx, cmd)
+	return c.Conn.Exec(ctx, cmd)
 }
 
 func TestFetchSendsControllersFile(t *testing.T) {
 	im, _ := newImage(t)
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "disk.img"), content)
-	im.Conn = controllerOnly{hidden: dir}
+	im.Conn = controllerOnly{im.Conn, dir}
 	if err := callback(t, "fetch", "src", filepath.Join(dir, "disk.img")).Run(t.Context(), im); err != nil {
 		t.Fatal(err)
 	}

@@ -1,82 +1,24 @@
 package callbacks
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"io"
-	"io/fs"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"farm/engine"
+	"farm/engine/local"
 	"farm/inventory/value"
 )
 
-// machine is a Conn to a folder of the test's own: commands run here.
-type machine struct{}
-
-func (machine) String() string { return "testhost" }
-func (machine) Close() error   { return nil }
-func (machine) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	var d net.Dialer
-	return d.DialContext(ctx, network, addr)
-}
-
-func (machine) Exec(ctx context.Context, c engine.Cmd) (engine.Output, error) {
-	cmd := exec.CommandContext(ctx, c.Argv[0], c.Argv[1:]...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	cmd.Dir, cmd.Stdin = c.Dir, c.Stdin
-	cmd.Env = os.Environ()
-	for k, v := range c.Env {
-		cmd.Env = append(cmd.Env, k+"="+v)
-	}
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if c.Stdout != nil {
-		cmd.Stdout = io.MultiWriter(&stdout, c.Stdout)
-	}
-	err := cmd.Run()
-	out := engine.Output{Stdout: stdout.Bytes(), Stderr: stderr.Bytes()}
-	if ctx.Err() != nil {
-		return out, ctx.Err()
-	}
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return out, &engine.ExitError{Status: exit.ExitCode()}
-	}
-	return out, err
-}
-
-func (machine) Upload(ctx context.Context, dst string, perm fs.FileMode, src io.Reader) error {
-	f, err := os.OpenFile(dst+".uploading", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, perm)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, src)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return os.Rename(f.Name(), dst)
-}
-
-func (machine) Download(ctx context.Context, src string, dst io.Writer) error {
-	f, err := os.Open(src)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = io.Copy(dst, f)
-	return err
+// here is a connection to this machine that ends with the test.
+func here(t *testing.T) *local.Conn {
+	c := local.New()
+	t.Cleanup(func() { c.Close() })
+	return c
 }
 
 // said collects events.
@@ -101,9 +43,9 @@ func (s *said) has(kind engine.Kind, text string) bool {
 // newImage is an image under preparation in folders of the test's own.
 func newImage(t *testing.T) (*engine.Image, *said) {
 	t.Helper()
-	dir, events := t.TempDir(), &said{}
+	dir, events, conn := t.TempDir(), &said{}, here(t)
 	im := &engine.Image{
-		Conn: machine{}, Local: machine{}, Emit: events.emit,
+		Conn: conn, Local: conn, Emit: events.emit,
 		TmpDir: filepath.Join(dir, "work"), PoolDir: filepath.Join(dir, "pool"), Cache: filepath.Join(dir, "cache"),
 		Lock: func(context.Context, string) (func(), error) { return func() {}, nil },
 		Check: func(_ context.Context, path, format string) (engine.ImageInfo, error) {

@@ -4,32 +4,31 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"net"
+	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"farm/engine"
+	"farm/engine/local"
 	"farm/inventory"
 	"farm/inventory/value"
 )
 
-// host is a machine made of the test's own temporary folder: commands run here, with a
-// qemu-img that knows what the store asks of it.
-type host struct{ home, bin string }
+// host is this machine with a home folder of the test's own, and a qemu-img that knows
+// what the store asks of it.
+type host struct {
+	*local.Conn
+	home, bin string
+}
 
 func newHost(t *testing.T) *host {
 	t.Helper()
-	h := &host{home: t.TempDir(), bin: t.TempDir()}
+	h := &host{Conn: local.New(), home: t.TempDir(), bin: t.TempDir()}
+	t.Cleanup(func() { h.Close() })
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -40,55 +39,14 @@ func newHost(t *testing.T) *host {
 	return h
 }
 
-func (h *host) String() string { return "testhost" }
-func (h *host) Close() error   { return nil }
-func (h *host) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	return nil, errors.New("testhost: no Dial")
-}
-
 func (h *host) Exec(ctx context.Context, c engine.Cmd) (engine.Output, error) {
-	cmd := exec.CommandContext(ctx, c.Argv[0], c.Argv[1:]...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	cmd.Env = []string{"HOME=" + h.home, "PATH=" + h.bin + ":" + os.Getenv("PATH"), "FARM_TEST_QEMU_IMG=1",
-		"GORACE=atexit_sleep_ms=0"} // under -race each qemu-img would sleep a second before it exits
-	cmd.Dir = c.Dir
-	cmd.Stdin = c.Stdin
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if c.Stdout != nil {
-		cmd.Stdout = io.MultiWriter(&stdout, c.Stdout)
+	env := map[string]string{
+		"HOME": h.home, "PATH": h.bin + ":" + os.Getenv("PATH"), "FARM_TEST_QEMU_IMG": "1",
+		"GORACE": "atexit_sleep_ms=0", // under -race each qemu-img would sleep a second before it exits
 	}
-	err := cmd.Run()
-	out := engine.Output{Stdout: stdout.Bytes(), Stderr: stderr.Bytes()}
-	if ctx.Err() != nil {
-		return out, ctx.Err()
-	}
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return out, &engine.ExitError{Status: exit.ExitCode()}
-	}
-	return out, err
-}
-
-func (h *host) Upload(ctx context.Context, dst string, perm fs.FileMode, src io.Reader) error {
-	b, err := io.ReadAll(src)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(dst+".part", b, perm); err != nil {
-		return err
-	}
-	return os.Rename(dst+".part", dst)
-}
-
-func (h *host) Download(ctx context.Context, src string, dst io.Writer) error {
-	b, err := os.ReadFile(src)
-	if err == nil {
-		_, err = dst.Write(b)
-	}
-	return err
+	maps.Copy(env, c.Env)
+	c.Env = env
+	return h.Conn.Exec(ctx, c)
 }
 
 func TestMain(m *testing.M) {

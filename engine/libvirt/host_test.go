@@ -1,14 +1,12 @@
 package libvirt
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
-	"io/fs"
+	"maps"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -16,50 +14,35 @@ import (
 	"time"
 
 	"farm/engine"
+	"farm/engine/local"
 
 	rpc "github.com/digitalocean/go-libvirt"
 	"github.com/hashicorp/go-hclog"
 )
 
-// shellConn runs the driver's scripts here, with a home folder of its own.
-type shellConn struct{ home string }
-
-func (c shellConn) String() string { return "test" }
-func (c shellConn) Close() error   { return nil }
-func (c shellConn) Dial(context.Context, string, string) (net.Conn, error) {
-	return nil, errors.New("no network")
-}
-func (c shellConn) Download(context.Context, string, io.Writer) error { return fs.ErrNotExist }
-func (c shellConn) Upload(_ context.Context, dst string, perm fs.FileMode, src io.Reader) error {
-	b, err := io.ReadAll(src)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(dst, b, perm)
+// homeConn is this machine with a home folder of the test's own.
+type homeConn struct {
+	*local.Conn
+	home string
 }
 
-func (c shellConn) Exec(ctx context.Context, cmd engine.Cmd) (engine.Output, error) {
-	argv := cmd.Argv
-	if cmd.Script != "" {
-		argv = []string{"/bin/sh", "-c", cmd.Script}
-	}
-	p := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	p.Env = []string{"HOME=" + c.home, "PATH=" + os.Getenv("PATH")}
-	var out, errs bytes.Buffer
-	p.Stdout, p.Stderr = &out, &errs
-	err := p.Run()
-	o := engine.Output{Stdout: out.Bytes(), Stderr: errs.Bytes(), Status: p.ProcessState.ExitCode()}
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		err = &engine.ExitError{Status: o.Status}
-	}
-	return o, err
+func newConn(t *testing.T) homeConn {
+	c := homeConn{local.New(), t.TempDir()}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func (c homeConn) Exec(ctx context.Context, cmd engine.Cmd) (engine.Output, error) {
+	env := map[string]string{"HOME": c.home}
+	maps.Copy(env, cmd.Env)
+	cmd.Env = env
+	return c.Conn.Exec(ctx, cmd)
 }
 
 func testHost(t *testing.T) *Host {
-	home := t.TempDir()
-	h := &Host{cfg: Config{Name: "hv", Conn: shellConn{home}, URI: "qemu:///session", Log: hclog.NewNullLogger()}}
-	h.basic = basics{user: "u", home: home, bootID: "boot-1", kvm: "ok", arch: "x86_64"}
+	conn := newConn(t)
+	h := &Host{cfg: Config{Name: "hv", Conn: conn, URI: "qemu:///session", Log: hclog.NewNullLogger()}}
+	h.basic = basics{user: "u", home: conn.home, bootID: "boot-1", kvm: "ok", arch: "x86_64"}
 	return h
 }
 
@@ -106,7 +89,7 @@ func TestPortInUseIsRefused(t *testing.T) {
 }
 
 func TestBasicsOfThisHost(t *testing.T) {
-	b, err := readBasics(t.Context(), shellConn{t.TempDir()})
+	b, err := readBasics(t.Context(), newConn(t))
 	if err != nil {
 		t.Fatal(err)
 	}
