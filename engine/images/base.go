@@ -34,7 +34,7 @@ func (s *Store) Base(ctx context.Context, p engine.Preparation) (engine.Layer, e
 			return engine.Layer{}, err
 		}
 		defer leave()
-		release, err := s.lock(ctx, "layer "+pl.key, func(holder string) {
+		release, err := s.lockLayer(ctx, pl.key, func(holder string) {
 			progress(p, fmt.Sprintf("waits for the disks that %s prepares", holder))
 		})
 		if err != nil {
@@ -77,10 +77,10 @@ func (s *Store) usable(ctx context.Context, p engine.Preparation, key string) (e
 // scratch makes a work folder for a layer, and removes those that a killed farm
 // left. The caller holds the layer's lock, so nobody uses them.
 func (s *Store) scratch(ctx context.Context, key string) (string, error) {
-	dir := path.Join(s.dir, "tmp", key+"."+rand.Text()[:8])
-	_, err := s.sh(ctx, `
-for d in "$1".*; do [ -e "$d" ] && { chmod -R u+rwX "$d"; rm -rf -- "$d"; }; done
-mkdir "$2" "$2/work" "$2/layer"`, path.Join(s.dir, "tmp", key), dir)
+	dir := s.workOf(key) + "." + rand.Text()[:8]
+	_, err := s.sh(ctx, dropScript+`
+for d in "$1".*; do [ ! -e "$d" ] || drop "$d"; done
+mkdir "$2" "$2/work" "$2/layer" && printf %s "$system" >"$2/system"`, s.workOf(key), dir)
 	return dir, err
 }
 
@@ -89,8 +89,12 @@ func (s *Store) prepare(ctx context.Context, p engine.Preparation, pl *plan) (en
 	if err != nil {
 		return engine.Layer{}, err
 	}
-	l, err := s.prepareIn(ctx, tmp, p, pl)
-	if gone := s.remove(ctx, tmp); gone != nil && err == nil {
+	l, err := s.within(tmp).prepareIn(ctx, tmp, p, pl)
+	remove := func() error { return s.remove(ctx, tmp) }
+	if err != nil { // what a callback started and lost sight of must not go on
+		remove = func() error { return s.drop(ctx, tmp) }
+	}
+	if gone := remove(); gone != nil && !errors.Is(gone, engine.ErrUnreachable) {
 		warn(p, fmt.Sprintf("the work folder %q on %s stays: %v", tmp, s.conn, gone))
 	}
 	return l, err

@@ -109,8 +109,8 @@ func (s *Store) remove(ctx context.Context, dirs ...string) error {
 	return err
 }
 
-// Sweep removes what killed preparations left, and returns the names of those folders; with dry
-// it only names them. Work that is under way, in any process, is left alone, and so is a
+// Sweep ends and removes what killed preparations left, and returns the names of those folders;
+// with dry it only names them. Work that is under way, in any process, is left alone, and so is a
 // folder in which something is mounted.
 func (s *Store) Sweep(ctx context.Context, dry bool) ([]string, error) {
 	fail := func(err error) error {
@@ -130,11 +130,14 @@ func (s *Store) Sweep(ctx context.Context, dry bool) ([]string, error) {
 		key, _, _ := strings.Cut(name, ".")
 		args = append(args, s.lockFile("layer "+key), name)
 	}
-	out, err = s.sh(ctx, `
-cd "$1" || exit; what=$2; shift 2
+	out, err = s.sh(ctx, dropScript+`
+cd "$1" || exit; root=$PWD; what=$2; shift 2
 while [ $# -gt 0 ]; do
-	flock -n "$1" sh -c 'case $(cat /proc/self/mountinfo 2>/dev/null) in *" $PWD/$2/"*) exit ;; esac
-	[ "$1" = name ] || { chmod -R u+rwX -- "$2"; rm -rf -- "$2"; } && printf "%s\n" "$2"' sh "$what" "$2"; shift 2
+	(
+		exec 9>>"$1" && flock -n 9 && ours "$2" && ! mounted "$root/$2" || exit
+		if [ "$what" = name ] || drop "$root/$2"; then printf "%s\n" "$2"; fi
+	)
+	shift 2
 done; :`, args...)
 	if err != nil {
 		return nil, fail(err)

@@ -15,10 +15,12 @@ import (
 	"farm/engine"
 )
 
-// holdLock takes a lock file and keeps it as long as its standard input is open. When farm
-// is killed or its connection breaks, that input ends and the kernel frees the lock,
-// so there are no leases to judge and nothing to steal.
-const holdLock = `
+// holdLock takes a lock file and keeps it until it reads a line, or its standard input ends
+// without one: then farm was killed or its connection broke. There are no leases to judge and
+// nothing to steal, as the kernel frees the lock; but before that the lock's work folders, if
+// it has any, are dropped with all that still works in them. No watch over each process is needed for
+// this, and none that has left its session escapes; a host that lost power has no processes.
+const holdLock = dropScript + `
 exec 9>>"$1" || { echo "failed: cannot open it"; exit 1; }
 if ! flock -n 9 2>/dev/null; then
 	command -v flock >/dev/null || { echo "failed: flock (util-linux) is not installed"; exit 1; }
@@ -27,12 +29,24 @@ if ! flock -n 9 2>/dev/null; then
 fi
 printf %s "$2" >"$1"
 echo held
-cat >/dev/null
+read -r word && exit
+[ -n "$3" ] || exit 0
+exec >/dev/null 2>&1
+for d in "$3".*; do [ ! -e "$d" ] || drop "$d"; done
 `
 
 // lock holds a lock on the host until release is called or ctx ends. waiting, if
 // not nil, is told once who has it.
 func (s *Store) lock(ctx context.Context, name string, waiting func(holder string)) (release func(), err error) {
+	return s.lockOver(ctx, name, "", waiting)
+}
+
+// lockLayer is lock for the making of a layer, with its work folders.
+func (s *Store) lockLayer(ctx context.Context, key string, waiting func(holder string)) (release func(), err error) {
+	return s.lockOver(ctx, "layer "+key, s.workOf(key), waiting)
+}
+
+func (s *Store) lockOver(ctx context.Context, name, work string, waiting func(holder string)) (release func(), err error) {
 	file := s.lockFile(name)
 	ctx, cancel := context.WithCancel(ctx)
 	in, feed := io.Pipe()
@@ -41,7 +55,7 @@ func (s *Store) lock(ctx context.Context, name string, waiting func(holder strin
 	done := make(chan error, 1)
 	go func() {
 		_, err := s.conn.Exec(ctx, engine.Cmd{
-			Argv:  []string{"/bin/sh", "-c", holdLock, "farm", file, me()},
+			Argv:  []string{"/bin/sh", "-c", holdLock, "farm", file, me(), work},
 			Dir:   "/",
 			Stdin: in, Stdout: out,
 		})
@@ -51,6 +65,7 @@ func (s *Store) lock(ctx context.Context, name string, waiting func(holder strin
 	var once sync.Once
 	release = func() {
 		once.Do(func() {
+			io.WriteString(feed, "over\n") // fails where the command has ended
 			feed.Close()
 			<-done
 			cancel()

@@ -99,7 +99,7 @@ func (s *Store) Freeze(ctx context.Context, m engine.FreezeSpec) (engine.Layer, 
 			return engine.Layer{}, err
 		}
 		defer leave()
-		release, err := s.lock(ctx, "layer "+m.Key, nil)
+		release, err := s.lockLayer(ctx, m.Key, nil)
 		if err != nil {
 			return engine.Layer{}, err
 		}
@@ -127,7 +127,7 @@ func (s *Store) freeze(ctx context.Context, m engine.FreezeSpec) (engine.Layer, 
 	if err != nil {
 		return engine.Layer{}, err
 	}
-	l, moved, err := s.freezeIn(ctx, path.Join(tmp, "layer"), m)
+	l, moved, err := s.within(tmp).freezeIn(ctx, path.Join(tmp, "layer"), m)
 	if err == nil {
 		// Only the names: the layer has the content now. Keeping a second name would let a
 		// later overlay of the same path write into the layer.

@@ -1,0 +1,161 @@
+package images
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"farm/engine"
+)
+
+// worker is a process of a work folder that has left its session, with one that it started.
+type worker struct {
+	cmd  *exec.Cmd
+	over chan struct{}
+}
+
+// work starts script in a session of its own, once it has printed a line.
+func work(t *testing.T, script string, env ...string) worker {
+	t.Helper()
+	w := worker{exec.Command("/bin/sh", "-c", script), make(chan struct{})}
+	w.cmd.Env = append(os.Environ(), env...)
+	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	r, err := w.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out := bufio.NewReader(r)
+	if _, err := out.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		out.ReadString(0) // it ends when all that have the pipe have ended
+		w.cmd.Wait()
+		close(w.over)
+	}()
+	t.Cleanup(func() { syscall.Kill(-w.cmd.Process.Pid, syscall.SIGKILL); <-w.over })
+	return w
+}
+
+// ended waits until the worker and what it started are gone.
+func (w worker) ended(t *testing.T) {
+	t.Helper()
+	select {
+	case <-w.over:
+	case <-time.After(30 * time.Second):
+		t.Error("it was not ended")
+	}
+}
+
+func (w worker) runs() bool {
+	select {
+	case <-w.over:
+		return false
+	default:
+		return true
+	}
+}
+
+func half(t *testing.T, s *Store, name string) string {
+	t.Helper()
+	dir := filepath.Join(s.Dir(), "tmp", name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestSweepEndsWhatStillWorks(t *testing.T) {
+	s := open(t, newHost(t))
+	name := strings.Repeat("d", 64) + ".X"
+	dir := half(t, s, name)
+	const forks = `sleep 100 & env -u FARM_WORK sleep 100 & echo; wait`
+	dead := work(t, forks, "FARM_WORK="+dir)
+	others := []worker{
+		work(t, forks),
+		work(t, forks, "FARM_WORK="+dir+"Y"),
+		work(t, forks, "FARM_WORK="+filepath.Dir(dir)),
+		work(t, forks, "NOT_FARM_WORK="+dir),
+		work(t, "echo; exec sleep 100 # FARM_WORK="+dir),
+	}
+	if got, err := s.Sweep(t.Context(), true); err != nil || !slices.Equal(got, []string{name}) || !dead.runs() {
+		t.Fatalf("dry: %q, %v, the process runs: %v", got, err, dead.runs())
+	}
+	if got, err := s.Sweep(t.Context(), false); err != nil || !slices.Equal(got, []string{name}) {
+		t.Fatalf("%q, %v", got, err)
+	}
+	dead.ended(t)
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the folder: %v", err)
+	}
+	for i, w := range others {
+		if !w.runs() {
+			t.Errorf("process %d of others was ended", i)
+		}
+	}
+}
+
+func TestDropInsists(t *testing.T) {
+	s := open(t, newHost(t))
+	dir := half(t, s, "deaf")
+	deaf := work(t, `trap "" TERM; echo; while :; do sleep 1; done`, "FARM_WORK="+dir)
+	hurried := strings.Replace(dropScript, "patience=50", "patience=1", 1)
+	if hurried == dropScript {
+		t.Fatal("the script has another patience")
+	}
+	if _, err := s.sh(t.Context(), hurried+`drop "$1"`, dir); err != nil {
+		t.Fatal(err)
+	}
+	deaf.ended(t)
+}
+
+func TestSweepLeavesWorkOfOtherSystems(t *testing.T) {
+	s := open(t, newHost(t))
+	dir := half(t, s, strings.Repeat("e", 64)+".X")
+	if err := os.WriteFile(filepath.Join(dir, "system"), []byte("another host "), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Sweep(t.Context(), false); err != nil || len(got) != 0 {
+		t.Errorf("swept %q, %v", got, err)
+	}
+	old := time.Now().Add(-25 * time.Hour)
+	if err := os.Chtimes(dir, old, old); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Sweep(t.Context(), false); err != nil || len(got) != 1 {
+		t.Errorf("a day later: swept %q, %v", got, err)
+	}
+}
+
+func TestFailedPreparationEndsWhatItStarted(t *testing.T) {
+	s := open(t, newHost(t))
+	var left worker
+	p := preparation(func(ctx context.Context, im *engine.Image) error {
+		out, err := im.Conn.Exec(ctx, engine.Cmd{Argv: []string{"sh", "-c", `printf %s "$FARM_WORK"`}})
+		if err != nil {
+			return err
+		}
+		mark := string(out.Stdout)
+		if filepath.Dir(im.TmpDir) != mark || filepath.Dir(im.PoolDir) != mark {
+			t.Errorf("the mark is %q in %q", mark, im.TmpDir)
+		}
+		left = work(t, "sleep 100 & echo; wait", "FARM_WORK="+mark)
+		return errors.New("no image today")
+	})
+	if _, err := s.Base(t.Context(), p); err == nil || !strings.Contains(err.Error(), "no image today") {
+		t.Fatal(err)
+	}
+	left.ended(t)
+}
