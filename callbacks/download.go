@@ -165,7 +165,7 @@ func (f *fetch) write(ctx context.Context, im *engine.Image, s *stream, part str
 	case context.Cause(ctx) == errStalled:
 		return errStalled
 	case err != nil:
-		return because(err, out.Stderr)
+		return out.Because(err)
 	case b.err != nil:
 		return b.err
 	case s.Size >= 0 && got != s.Size:

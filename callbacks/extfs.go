@@ -98,7 +98,7 @@ func (fs *extFS) apply() error {
 		Stdin: bytes.NewReader([]byte(script.String())),
 	})
 	if err != nil {
-		return because(err, out.Stderr)
+		return out.Because(err)
 	}
 	for _, f := range fs.files {
 		if now, err := fs.read(f.name); err != nil || now != f.content {

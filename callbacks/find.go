@@ -241,7 +241,7 @@ func (u *userProgram) Run(ctx context.Context, im *engine.Image) error {
 	}
 	out, err := im.Conn.Exec(ctx, engine.Cmd{Argv: []string{name}, Dir: im.TmpDir, Stdin: bytes.NewReader(text)})
 	if err != nil {
-		return fmt.Errorf("%s: %w", filepath.Base(u.file), because(err, out.Stderr))
+		return fmt.Errorf("%s: %w", filepath.Base(u.file), out.Because(err))
 	}
 	if len(bytes.TrimSpace(out.Stdout)) == 0 {
 		return nil

@@ -1,9 +1,7 @@
 package callbacks
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"strconv"
@@ -34,23 +32,9 @@ func sh(ctx context.Context, im *engine.Image, limit time.Duration, script strin
 		Dir:  dir, Env: map[string]string{"LC_ALL": "C"},
 	})
 	if err != nil {
-		return "", because(err, out.Stderr)
+		return "", out.Because(err)
 	}
 	return string(out.Stdout), nil
-}
-
-// because puts the last line that a command wrote before its error.
-func because(err error, stderr []byte) error {
-	var exit *engine.ExitError
-	text := bytes.TrimSpace(stderr)
-	if i := bytes.LastIndexByte(text, '\n'); i >= 0 {
-		text = text[i+1:]
-	}
-	if !errors.As(err, &exit) || len(text) == 0 {
-		return err
-	}
-	const most = 500
-	return fmt.Errorf("%s: %w", strings.ToValidUTF8(string(text[:min(len(text), most)]), "?"), err)
 }
 
 // under returns the part of name below the folder dir, if it is there.

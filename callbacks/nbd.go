@@ -36,7 +36,7 @@ func openBlocks(ctx context.Context, im *engine.Image, file, format string) (*bl
 	go func() {
 		out, err := im.Conn.Exec(ctx, engine.Cmd{Argv: []string{"qemu-nbd", "-k", socket, "-f", format, "--", file}, Dir: "/"})
 		if err != nil {
-			err = because(err, out.Stderr)
+			err = out.Because(err)
 		}
 		done <- err
 	}()
