@@ -9,9 +9,7 @@
 package images
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -80,25 +78,12 @@ func (s *Store) shWithin(ctx context.Context, limit time.Duration, script string
 	argv := append([]string{"/bin/sh", "-c", script, "farm"}, args...)
 	out, err := s.conn.Exec(ctx, engine.Cmd{Argv: argv, Dir: "/", Keep: 64 << 20, Env: map[string]string{"LC_ALL": "C"}})
 	if err != nil {
-		return "", because(err, out.Stderr)
+		return "", out.Because(err)
 	}
 	if out.Dropped > 0 {
 		return "", fmt.Errorf("the answer is longer than 64 MiB")
 	}
 	return string(out.Stdout), nil
-}
-
-// because adds the last line that a command wrote to its error.
-func because(err error, stderr []byte) error {
-	var exit *engine.ExitError
-	text := bytes.TrimSpace(stderr)
-	if i := bytes.LastIndexByte(text, '\n'); i >= 0 {
-		text = text[i+1:]
-	}
-	if !errors.As(err, &exit) || len(text) == 0 {
-		return err
-	}
-	return fmt.Errorf("%s: %w", cut(text), err)
 }
 
 // remove deletes folders of ours on the host, also after ctx has ended.
