@@ -18,7 +18,7 @@ var allowed = map[string][]string{
 	"inventory/regex":   {},
 	"inventory/expr":    {"inventory/source", "inventory/value", "inventory/regex"},
 	"inventory/catalog": {"inventory/source", "inventory/value"},
-	"inventory":         {"inventory/source", "inventory/value", "inventory/expr", "inventory/catalog"},
+	"inventory":         {"inventory/source", "inventory/value", "inventory/regex", "inventory/expr", "inventory/catalog"},
 
 	"engine":            {"inventory", "inventory/source", "inventory/value"},
 	"engine/shell":      vocabulary(),

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"farm/inventory/expr"
+	"farm/inventory/regex"
 	"farm/inventory/source"
 	"farm/inventory/value"
 )
@@ -287,7 +288,7 @@ func exclude(all []*wish, patterns []string, pos source.Pos) ([]*wish, error) {
 	var globs []*regexp.Regexp
 	var errs []error
 	for _, p := range patterns {
-		re, err := regexp.Compile(globExpr(p))
+		re, err := regexp.Compile(regex.Glob(p))
 		if err != nil || strings.Count(p, "/") != 1 {
 			errs = append(errs, &source.Error{Pos: pos, What: fmt.Sprintf("exclude %q is no pattern of a pair", p), Hint: `such as "debian_11/arm64" or "*/i386"`})
 			continue

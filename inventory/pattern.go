@@ -7,6 +7,8 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+
+	"farm/inventory/regex"
 )
 
 // ErrPattern is wrapped by the error for a host pattern that cannot be read.
@@ -199,39 +201,9 @@ func matcher(term string) (func(string) bool, error) {
 	if !isGlob(term) {
 		return func(name string) bool { return name == term }, nil
 	}
-	re, err := regexp.Compile(globExpr(term))
+	re, err := regexp.Compile(regex.Glob(term))
 	if err != nil {
 		return nil, fmt.Errorf("%w %q: %w", ErrPattern, term, err)
 	}
 	return re.MatchString, nil
-}
-
-// globExpr is a shell glob as a regular expression; * matches slashes too.
-func globExpr(glob string) string {
-	var b strings.Builder
-	b.WriteString("(?s)^")
-	for i := 0; i < len(glob); i++ {
-		switch c := glob[i]; c {
-		case '*':
-			b.WriteString(".*")
-		case '?':
-			b.WriteByte('.')
-		case '[':
-			end := strings.IndexByte(glob[i+1:], ']')
-			if end <= 0 {
-				b.WriteString(`\[`)
-				continue
-			}
-			set := strings.ReplaceAll(glob[i+1:i+1+end], `\`, `\\`)
-			if strings.HasPrefix(set, "!") {
-				set = "^" + set[1:]
-			}
-			b.WriteString("[" + set + "]")
-			i += end + 1
-		default:
-			b.WriteString(regexp.QuoteMeta(string(c)))
-		}
-	}
-	b.WriteString("$")
-	return b.String()
 }

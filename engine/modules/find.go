@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"farm/engine"
+	"farm/inventory/regex"
 	"farm/inventory/value"
 )
 
@@ -62,7 +63,7 @@ func (m *Find) compile(patterns []string) (list []*regexp.Regexp, err error) {
 			if _, err := path.Match(p, ""); err != nil {
 				return nil, fmt.Errorf("the pattern %q: %w", p, err)
 			}
-			p = globRegexp(p)
+			p = regex.Glob(p)
 		}
 		re, err := regexp.Compile(`(?s)^(?:` + p + `)`)
 		if err != nil {
@@ -71,34 +72,6 @@ func (m *Find) compile(patterns []string) (list []*regexp.Regexp, err error) {
 		list = append(list, re)
 	}
 	return list, nil
-}
-
-// globRegexp turns a glob of fnmatch(3), without path rules, into a regular expression.
-func globRegexp(glob string) string {
-	var b strings.Builder
-	for i := 0; i < len(glob); i++ {
-		switch c := glob[i]; c {
-		case '*':
-			b.WriteString(".*")
-		case '?':
-			b.WriteByte('.')
-		case '[':
-			end := strings.IndexByte(glob[i+1:], ']')
-			if end < 1 {
-				b.WriteString(`\[`)
-				break
-			}
-			set := glob[i+1 : i+1+end]
-			if rest, not := strings.CutPrefix(set, "!"); not {
-				set = "^" + rest
-			}
-			b.WriteString("[" + strings.ReplaceAll(set, `\`, `\\`) + "]")
-			i += end + 1
-		default:
-			b.WriteString(regexp.QuoteMeta(string(c)))
-		}
-	}
-	return b.String() + "$"
 }
 
 var (
