@@ -12,7 +12,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"farm": main})
+	testscript.Main(m, map[string]func(){"farm": main, "preparing": preparing})
 }
 
 // The scripts use, beside testscript's own commands:
