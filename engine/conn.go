@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -58,6 +59,22 @@ type Kept interface {
 	// Drop has Release end the program, so that the next Keep starts another.
 	Drop()
 	Release()
+}
+
+// Sharer is a Conn over SSH whose login other programs of the controller can use.
+type Sharer interface {
+	// ShareUser is the user that is logged in, and the only one that Share lets in.
+	ShareUser(ctx context.Context) (string, error)
+	// Share speaks SSH, as the server, with the client at the other end of nc, and opens a session on
+	// the machine for each that the client asks for; it forwards nothing else. It closes nc and returns
+	// when the client leaves or ctx ends. The error wraps ErrUnreachable where the machine was lost before.
+	Share(ctx context.Context, nc net.Conn, keys ShareKeys) error
+}
+
+// ShareKeys are the keys of a shared login: made for it, and of no use elsewhere.
+type ShareKeys struct {
+	Host   ed25519.PrivateKey // what Share shows
+	Client ed25519.PublicKey  // what the client has to have
 }
 
 // Cmd is one command. Either Argv or Script is set.

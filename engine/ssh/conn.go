@@ -37,6 +37,7 @@ var (
 	_ engine.Conn     = (*Conn)(nil)
 	_ engine.Streamer = (*Conn)(nil)
 	_ engine.Keeper   = (*Conn)(nil)
+	_ engine.Sharer   = (*Conn)(nil)
 )
 
 func newConn(cfg Config, client *ssh.Client) *Conn {

@@ -90,5 +90,35 @@ func (l *lazyConn) Keep(ctx context.Context, b *engine.Become, argv []string) (e
 	return keeper.Keep(ctx, b, argv)
 }
 
+// ShareUser is the user that is logged in; see engine.Sharer.
+func (l *lazyConn) ShareUser(ctx context.Context) (string, error) {
+	s, err := l.sharer(ctx)
+	if err != nil {
+		return "", err
+	}
+	return s.ShareUser(ctx)
+}
+
+// Share lends the login to a program; see engine.Sharer.
+func (l *lazyConn) Share(ctx context.Context, nc net.Conn, keys engine.ShareKeys) error {
+	s, err := l.sharer(ctx)
+	if err != nil {
+		nc.Close()
+		return err
+	}
+	return s.Share(ctx, nc, keys)
+}
+
+func (l *lazyConn) sharer(ctx context.Context) (engine.Sharer, error) {
+	c, err := l.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s, ok := c.(engine.Sharer); ok {
+		return s, nil
+	}
+	return nil, engine.Blamef(engine.UserFault, "%q is not reached over SSH", l.name)
+}
+
 // Close leaves the connection to whoever opened it.
 func (l *lazyConn) Close() error { return nil }
