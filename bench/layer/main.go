@@ -16,10 +16,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
+	"farm/bench/target"
 	"farm/engine"
 	"farm/phases"
 )
@@ -37,13 +37,7 @@ func main() {
 	runs := flag.Int("runs", 3, "cached runs; the medians count")
 	flag.Parse()
 	ok, err := measure(bench{farm: *farm, dir: *dir, limit: *limit}, *runs)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench/layer:", err)
-		os.Exit(2)
-	}
-	if !ok {
-		os.Exit(1)
-	}
+	target.Exit("bench/layer", ok, err)
 }
 
 // figures are what one run shows.
@@ -78,9 +72,9 @@ func measure(b bench, runs int) (bool, error) {
 		middle(all, func(f figures) time.Duration { return f.disks }), middle(all, func(f figures) int64 { return f.bytes })}
 	m.print("median")
 	ratio := middle(all, figures.ratio)
-	ok := verdict(ratio <= maxRatio, "main starts after %.2fx the guest's boot, target %.1fx", ratio, maxRatio)
-	ok = verdict(m.disks <= maxDisks, "disks are made in %v, target %v", m.disks, maxDisks) && ok
-	return verdict(m.bytes <= maxDiskSize, "disks take %d KiB before boot, target %d KiB", m.bytes>>10, maxDiskSize>>10) && ok, nil
+	ok := target.Met(ratio <= maxRatio, "main starts after %.2fx the guest's boot, target %.1fx", ratio, maxRatio)
+	ok = target.Met(m.disks <= maxDisks, "disks are made in %v, target %v", m.disks, maxDisks) && ok
+	return target.Met(m.bytes <= maxDiskSize, "disks take %d KiB before boot, target %d KiB", m.bytes>>10, maxDiskSize>>10) && ok, nil
 }
 
 func (f figures) ratio() float64 { return f.toMain.Seconds() / f.boot.Seconds() }
@@ -95,17 +89,7 @@ func middle[T int64 | float64 | time.Duration](all []figures, of func(figures) T
 	for i, f := range all {
 		l[i] = of(f)
 	}
-	slices.Sort(l)
-	return l[len(l)/2]
-}
-
-func verdict(ok bool, format string, args ...any) bool {
-	word := "PASS"
-	if !ok {
-		word = "over"
-	}
-	fmt.Printf(word+"  "+format+"\n", args...)
-	return ok
+	return target.Median(l)
 }
 
 // bench is what is run.

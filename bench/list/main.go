@@ -15,6 +15,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"farm/bench/target"
 )
 
 // The targets: of the small inventory, and of the large one in multiples of it.
@@ -30,13 +32,7 @@ func main() {
 	runs := flag.Int("runs", 3, "runs of each; the medians count")
 	flag.Parse()
 	ok, err := measure(*farm, *runs)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench/list:", err)
-		os.Exit(2)
-	}
-	if !ok {
-		os.Exit(1)
-	}
+	target.Exit("bench/list", ok, err)
 }
 
 func measure(farm string, runs int) (ok bool, err error) {
@@ -58,18 +54,9 @@ func measure(farm string, runs int) (ok bool, err error) {
 		fmt.Printf("%9d  %10s  %10s  %6d MiB\n", n, of[i].wall.Round(time.Millisecond), of[i].cpu.Round(time.Millisecond), of[i].peakMiB)
 	}
 	ratio := of[1].cpu.Seconds() / of[0].cpu.Seconds() // processor time: others on the machine stretch the long run's wall time
-	ok = verdict(of[0].wall <= maxTime, "%d VMs: %.2f s, target %.0f s", small, of[0].wall.Seconds(), maxTime.Seconds())
-	ok = verdict(of[0].peakMiB <= maxMiB, "%d VMs: %d MiB, target %d MiB", small, of[0].peakMiB, maxMiB) && ok
-	return verdict(ratio <= maxRatio, "%d VMs: %.1fx the processor time of %d, target %dx", large, ratio, small, maxRatio) && ok, nil
-}
-
-func verdict(ok bool, format string, args ...any) bool {
-	word := "PASS"
-	if !ok {
-		word = "over"
-	}
-	fmt.Printf(word+"  "+format+"\n", args...)
-	return ok
+	ok = target.Met(of[0].wall <= maxTime, "%d VMs: %.2f s, target %.0f s", small, of[0].wall.Seconds(), maxTime.Seconds())
+	ok = target.Met(of[0].peakMiB <= maxMiB, "%d VMs: %d MiB, target %d MiB", small, of[0].peakMiB, maxMiB) && ok
+	return target.Met(ratio <= maxRatio, "%d VMs: %.1fx the processor time of %d, target %dx", large, ratio, small, maxRatio) && ok, nil
 }
 
 // inventory asks for every pair of the platforms and targets, each with a name of its own.

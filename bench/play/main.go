@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"farm/bench/target"
 	"farm/engine"
 	"farm/engine/modules"
 	"farm/engine/play"
@@ -35,13 +36,7 @@ func main() {
 	forks := flag.Int("forks", 32, "tasks that run at once")
 	flag.Parse()
 	ok, err := measure(context.Background(), *hosts, *forks)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench/play:", err)
-		os.Exit(2)
-	}
-	if !ok {
-		os.Exit(1)
-	}
+	target.Exit("bench/play", ok, err)
 }
 
 func measure(ctx context.Context, n, forks int) (bool, error) {
@@ -71,19 +66,10 @@ func measure(ctx context.Context, n, forks int) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	ok := verdict(passed == n, "%d of %d hosts passed", passed, n)
-	ok = verdict(took <= maxTime, "%d hosts x %d tasks: %.1f s, target %.0f s", n, tasks, took.Seconds(), maxTime.Seconds()) && ok
-	ok = verdict(memory <= maxMemory, "%d MiB at the peak, servers too, target %d MiB", memory>>20, maxMemory>>20) && ok
-	return verdict(left == 0, "%d goroutines left", left) && ok, nil
-}
-
-func verdict(ok bool, format string, args ...any) bool {
-	word := "PASS"
-	if !ok {
-		word = "over"
-	}
-	fmt.Printf(word+"  "+format+"\n", args...)
-	return ok
+	ok := target.Met(passed == n, "%d of %d hosts passed", passed, n)
+	ok = target.Met(took <= maxTime, "%d hosts x %d tasks: %.1f s, target %.0f s", n, tasks, took.Seconds(), maxTime.Seconds()) && ok
+	ok = target.Met(memory <= maxMemory, "%d MiB at the peak, servers too, target %d MiB", memory>>20, maxMemory>>20) && ok
+	return target.Met(left == 0, "%d goroutines left", left) && ok, nil
 }
 
 // tasks is how many the book has.

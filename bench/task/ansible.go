@@ -12,6 +12,8 @@ import (
 	"time"
 
 	xssh "golang.org/x/crypto/ssh"
+
+	"farm/bench/target"
 )
 
 // compare runs the 75 tasks by farm before and after each of the others: what else the
@@ -21,7 +23,7 @@ func compare(ctx context.Context, s *server, f *farm, work string, runs int, wit
 	if err != nil {
 		return false, fmt.Errorf("farm: %w", err)
 	}
-	report("farm, 75 tasks", middle(before), middle(before))
+	report("farm, 75 tasks", target.Median(before), target.Median(before))
 	if without {
 		return true, nil
 	}
@@ -46,11 +48,11 @@ func compare(ctx context.Context, s *server, f *farm, work string, runs int, wit
 		if err != nil {
 			return false, fmt.Errorf("farm: %w", err)
 		}
-		mine := middle(append(before, after...))
+		mine := target.Median(append(before, after...))
 		before = after
 		report(w.name+", 75 tasks", total, mine)
 		report("farm around it", mine, mine)
-		ok = verdict(ratio(total, mine) >= w.least, "%s takes %.1fx farm's time, target %.0fx", w.name, ratio(total, mine), w.least) && ok
+		ok = target.Met(ratio(total, mine) >= w.least, "%s takes %.1fx farm's time, target %.0fx", w.name, ratio(total, mine), w.least) && ok
 	}
 	return ok, nil
 }

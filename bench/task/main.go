@@ -12,10 +12,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
+	"farm/bench/target"
 	"farm/engine/modules"
 	"farm/engine/ssh"
 	"farm/engine/task"
@@ -40,13 +40,7 @@ func main() {
 	flag.StringVar(&g.hostKey, "host-key", "", "public host key `file` of -guest")
 	flag.Parse()
 	ok, err := measure(context.Background(), g, *rounds, *runs, *without)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench/task:", err)
-		os.Exit(2)
-	}
-	if !ok {
-		os.Exit(1)
-	}
+	target.Exit("bench/task", ok, err)
 }
 
 func measure(ctx context.Context, g guest, rounds, runs int, without bool) (bool, error) {
@@ -92,19 +86,10 @@ func measure(ctx context.Context, g guest, rounds, runs int, without bool) (bool
 		if i > 1 {
 			continue // these start more programs than one, or a shell of their own and one
 		}
-		ok = verdict(ratio(one, bare) <= maxBare, "a task %s costs %.1f bare round trips, target %.0f", line, ratio(one, bare), maxBare) && ok
+		ok = target.Met(ratio(one, bare) <= maxBare, "a task %s costs %.1f bare round trips, target %.0f", line, ratio(one, bare), maxBare) && ok
 	}
 	good, err := compare(ctx, s, f, work, runs, without)
 	return ok && good, err
-}
-
-func verdict(ok bool, format string, args ...any) bool {
-	word := "PASS"
-	if !ok {
-		word = "over"
-	}
-	fmt.Printf(word+"  "+format+"\n", args...)
-	return ok
 }
 
 func report(name string, total, farm time.Duration) {
@@ -119,7 +104,7 @@ func median(n int, f func() error) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	return middle(l), nil
+	return target.Median(l), nil
 }
 
 func times(n int, f func() error) ([]time.Duration, error) {
@@ -132,11 +117,6 @@ func times(n int, f func() error) ([]time.Duration, error) {
 		l = append(l, time.Since(began))
 	}
 	return l, nil
-}
-
-func middle(l []time.Duration) time.Duration {
-	l = slices.Sorted(slices.Values(l))
-	return l[len(l)/2]
 }
 
 // farm runs task files as a run does.
