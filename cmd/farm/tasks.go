@@ -112,6 +112,9 @@ func (t *phaseTasks) reconnect(ctx context.Context, r *engine.Run) (engine.Conn,
 	return r.Guest.Dial(ctx, r, addr)
 }
 
+// shutdownHypervisor is a notification that phases may send without a handler for it.
+const shutdownHypervisor = "shutdown_hypervisor"
+
 // runner makes the runner of one VM's phase; r may be nil where nothing is run.
 func (t *phaseTasks) runner(r *engine.Run) *task.Runner {
 	o := t.taskOptions(t.inv)
@@ -120,10 +123,10 @@ func (t *phaseTasks) runner(r *engine.Run) *task.Runner {
 	if r != nil {
 		o.Emit = r.Emit
 		o.Notified = func(_ *task.HostState, name string) bool {
-			if name != "shutdown_hypervisor" {
+			if name != shutdownHypervisor {
 				return false
 			}
-			r.Emit(engine.Event{Kind: engine.Warning, Text: "shutdown_hypervisor: the hypervisor is no VM of this run; it stays up"})
+			r.Emit(engine.Event{Kind: engine.Warning, Text: shutdownHypervisor + ": the hypervisor is no VM of this run; it stays up"})
 			return true
 		}
 	}
