@@ -57,6 +57,7 @@ type Event struct {
 	File      string    `json:"file,omitempty"` // "file:line:col" of the task
 	Module    string    `json:"module,omitempty"`
 	Item      string    `json:"item,omitempty"`   // label of a loop's item
+	Within    string    `json:"within,omitempty"` // name of the task that this one is a part of, as a playbook's is of ansible
 	Result    any       `json:"result,omitempty"` // a task's result as registered, secrets masked
 	Diff      string    `json:"diff,omitempty"`   // what a task changed, as a unified diff, if asked for
 }

@@ -38,12 +38,15 @@ type Task struct {
 	// Become and Env apply to every command of the task; Run and Sh add them.
 	Become *Become
 	Env    map[string]string
-	Check  bool // say what would change, change nothing
-	Diff   bool
-	Vars   Vars
-	Files  Finder
-	Emit   Emit
-	Mask   Mask // takes secrets out of what is shown; nil = there are none
+	// BecomePassword is what becoming another user takes on the host, whether or not this task
+	// does; "" = nothing that is known. May be nil.
+	BecomePassword func() (string, error)
+	Check          bool // say what would change, change nothing
+	Diff           bool
+	Vars           Vars
+	Files          Finder
+	Emit           Emit
+	Mask           Mask // takes secrets out of what is shown; nil = there are none
 	// Dir is the project's folder on the controller: where relative paths of files that are
 	// written there start; "" = the current one.
 	Dir string
@@ -100,6 +103,8 @@ type NewHost struct {
 
 // Vars are the variables that one host's tasks see, evaluated on reading.
 type Vars interface {
+	// Names lists the variables, sorted.
+	Names() []string
 	// Get evaluates a variable; ok is false where there is none.
 	Get(name string) (v any, ok bool, err error)
 	// Eval evaluates every template in v, at any depth.

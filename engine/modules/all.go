@@ -13,6 +13,7 @@ func All() []engine.ModuleDef {
 func ownModules() []engine.ModuleDef {
 	return []engine.ModuleDef{
 		{Name: "add_host", New: newAddHost},
+		{Name: "ansible", New: newAnsible},
 		{Name: "assert", New: newAssert},
 		{Name: "async_status", New: newAsyncStatus},
 		{Name: "blockinfile", New: newBlockinfile},

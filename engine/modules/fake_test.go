@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +27,8 @@ func (v fakeVars) Get(name string) (any, bool, error) {
 	x, ok := v[name]
 	return x, ok, nil
 }
+
+func (v fakeVars) Names() []string { return slices.Sorted(maps.Keys(v)) }
 
 func (v fakeVars) Eval(x any) (any, error) {
 	switch t := x.(type) {

@@ -105,7 +105,8 @@ type PlayedTask struct {
 	Status    engine.Status `json:"status"`
 	Changed   bool          `json:"changed"`
 	ElapsedMS int64         `json:"elapsed_ms"`
-	Result    any           `json:"result"` // as registered, secrets masked, long texts cut
+	Within    string        `json:"within,omitempty"` // the task that it is a part of
+	Result    any           `json:"result"`           // as registered, secrets masked, long texts cut
 	Diff      string        `json:"diff,omitempty"`
 }
 
@@ -150,11 +151,13 @@ func (r *Recap) Event(e engine.Event, _ *engine.State) error {
 	if e.Item != "" || e.Module == "meta" {
 		return nil // the whole loop is told of too; meta is no task of the host's
 	}
-	h.count(e)
+	if e.Within == "" {
+		h.count(e)
+	}
 	if r.keep {
 		h.Tasks = append(h.Tasks, PlayedTask{
 			Play: e.Phase, Name: e.Task, Module: e.Module, File: e.File, Status: e.Status,
-			Changed: e.Status == engine.Changed, ElapsedMS: e.ElapsedMS, Result: e.Result, Diff: e.Diff,
+			Changed: e.Status == engine.Changed, ElapsedMS: e.ElapsedMS, Within: e.Within, Result: e.Result, Diff: e.Diff,
 		})
 	}
 	return nil

@@ -141,6 +141,30 @@ func (p *play) report(c *call, res *value.Dict, status engine.Status, err error,
 	p.emit(e)
 }
 
+// within emits an event of a task that the call's is made of.
+func (c *call) within(e engine.Event) {
+	e.Within = c.title
+	if res, ok := e.Result.(*value.Dict); ok {
+		if diff, has := res.Get("diff"); has {
+			res = res.Copy()
+			res.Delete("diff")
+			if c.diff {
+				e.Diff = unified(c.o.Mask.Value(diff))
+			}
+		}
+		e.Result = bounded(c.o.Mask.Value(res))
+	}
+	for _, text := range []*string{&e.Task, &e.Text} {
+		*text = c.o.Mask.Text(engine.Printable(*text))
+	}
+	for _, text := range []*string{&e.Task, &e.Text, &e.Diff} {
+		if len(*text) > maxText {
+			*text = cut(*text)
+		}
+	}
+	c.emit(e)
+}
+
 // bounded is v with every long text cut in its middle.
 func bounded(v any) any {
 	left := 4 * maxText

@@ -98,6 +98,7 @@ func (c *call) with(ctx context.Context) (*engine.Task, error) {
 	if t.Become, err = c.become(delegated); err != nil {
 		return nil, err
 	}
+	t.BecomePassword = func() (string, error) { return c.becomePassword(delegated) }
 	if t.Env, err = c.environment(); err != nil {
 		return nil, err
 	}
@@ -119,6 +120,10 @@ func (c *call) with(ctx context.Context) (*engine.Task, error) {
 	c.diff = t.Diff
 	t.Emit = func(e engine.Event) {
 		if c.quiet {
+			return
+		}
+		if e.Kind == engine.TaskStarted || e.Kind == engine.TaskEnded { // of a task that this one is made of
+			c.within(e)
 			return
 		}
 		e.Task, e.Module, e.File, e.Item = c.title, c.t.Module, c.t.Pos.String(), c.item
@@ -212,7 +217,7 @@ func (c *call) become(delegated bool) (*engine.Become, error) {
 	if b.Method, err = text("become_method", "ansible_become_method"); err != nil {
 		return nil, err
 	}
-	if b.Password, err = text("", "ansible_become_password", "ansible_become_pass"); err != nil {
+	if b.Password, err = c.becomePassword(delegated); err != nil {
 		return nil, err
 	}
 	if def := c.h.Become; def != nil && !delegated {
@@ -222,15 +227,33 @@ func (c *call) become(delegated bool) (*engine.Become, error) {
 		if b.Method == "" {
 			b.Method = def.Method
 		}
-		if b.Password == "" {
-			b.Password = def.Password
-		}
 	}
 	if user := b.User; !delegated && c.h.LoginUser != "" && (user == c.h.LoginUser || user == "" && c.h.LoginUser == "root") {
 		return nil, nil
 	}
 	b.Method = short(strings.TrimPrefix(b.Method, "community.general."))
 	return b, nil
+}
+
+// becomePassword is what becoming another user takes on the host; a variable wins over what was
+// given for the host.
+func (c *call) becomePassword(delegated bool) (string, error) {
+	if delegated {
+		return "", nil
+	}
+	for _, name := range []string{"ansible_become_password", "ansible_become_pass"} {
+		v, ok, err := c.vars.Get(name)
+		if err != nil {
+			return "", err
+		}
+		if text := value.Text(v); ok && text != "" {
+			return text, nil
+		}
+	}
+	if c.h.Become == nil {
+		return "", nil
+	}
+	return c.h.Become.Password, nil
 }
 
 // warnOnce tells the user something, once for a host.
