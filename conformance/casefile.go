@@ -155,22 +155,14 @@ func (c *Case) registers(n *yaml.Node) {
 func (d *Directives) directive(comment string) error {
 	name, value, _ := strings.Cut(comment, ":")
 	value = strings.TrimSpace(value)
-	switch name {
-	case "check":
-		d.Check = true
-	case "alone":
-		d.Alone = true
-	case "volatile":
-		d.Volatile = true
-	case "tags":
-		d.Tags = value
-	case "skip-tags":
-		d.SkipTags = value
-	case "start-at":
-		d.StartAt = value
-	case "extra":
-		d.Extra = value
-	case "differs":
+	flags := map[string]*bool{"check": &d.Check, "alone": &d.Alone, "volatile": &d.Volatile}
+	texts := map[string]*string{"tags": &d.Tags, "skip-tags": &d.SkipTags, "start-at": &d.StartAt, "extra": &d.Extra}
+	switch {
+	case flags[name] != nil:
+		*flags[name] = true
+	case texts[name] != nil:
+		*texts[name] = value
+	case name == "differs":
 		where, reason, ok := strings.Cut(value, ": ")
 		if !ok {
 			return fmt.Errorf("%q is not `differs: WHERE: REASON`", comment)

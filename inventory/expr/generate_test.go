@@ -34,8 +34,13 @@ func (g generator) pick(list ...string) string { return list[g.IntN(len(list))] 
 
 // fill replaces each of the letters in form that follow a $ by an expression: $n a
 // number, $i a whole number, $s text, $l a list, $d a mapping, $b a condition, $a anything,
-// $k a small index.
+// $k a small index, $p a pattern.
 func (g generator) fill(form string, depth int) string {
+	kinds := map[byte]func(depth int) string{
+		'n': g.number, 'i': g.whole, 's': g.text, 'l': g.list, 'd': g.dict, 'b': g.cond, 'a': g.any,
+		'k': func(int) string { return fmt.Sprint(g.IntN(9) - 4) },
+		'p': func(int) string { return g.pattern() },
+	}
 	var b strings.Builder
 	for i := 0; i < len(form); i++ {
 		if form[i] != '$' || i+1 == len(form) {
@@ -43,25 +48,8 @@ func (g generator) fill(form string, depth int) string {
 			continue
 		}
 		i++
-		switch form[i] {
-		case 'n':
-			b.WriteString(g.number(depth - 1))
-		case 'i':
-			b.WriteString(g.whole(depth - 1))
-		case 's':
-			b.WriteString(g.text(depth - 1))
-		case 'l':
-			b.WriteString(g.list(depth - 1))
-		case 'd':
-			b.WriteString(g.dict(depth - 1))
-		case 'b':
-			b.WriteString(g.cond(depth - 1))
-		case 'a':
-			b.WriteString(g.any(depth - 1))
-		case 'k':
-			b.WriteString(fmt.Sprint(g.IntN(9) - 4))
-		case 'p':
-			b.WriteString(g.pattern())
+		if of := kinds[form[i]]; of != nil {
+			b.WriteString(of(depth - 1))
 		}
 	}
 	return b.String()
