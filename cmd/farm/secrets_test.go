@@ -1,29 +1,18 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	"farm/engine/runner"
-	"farm/inventory"
 )
 
 func TestSecretsOfEachVMOfACountAreHidden(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "inventory.yaml")
 	text := `
 all:
   hosts: {localhost: {config: {list: [{platform: debian_12, target: amd64, count: 2}]}}}
 vms: {vars: {api_token: "hunter-{{ vm_index }}"}}
 `
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	inv, err := inventory.Load(path, inventory.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	vms, err := inv.Expand(t.Context(), inventory.ExpandOptions{})
+	inv, vms, err := expand(t, text)
 	if err != nil || len(vms) != 2 {
 		t.Fatal(vms, err)
 	}

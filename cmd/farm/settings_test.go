@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,19 +12,11 @@ import (
 // loadOne loads an inventory of one VM, with the lines of vars as its variables.
 func loadOne(t *testing.T, vars ...string) (*inventory.Inventory, inventory.VM) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "inventory.yaml")
 	text := "all:\n  hosts: {localhost: {config: {permutations: {platforms: [debian_12], targets: [amd64]}}}}\n  vars:\n    of_all: x\n"
 	for _, line := range vars {
 		text += "    " + line + "\n"
 	}
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	inv, err := inventory.Load(path, inventory.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	vms, err := inv.Expand(t.Context(), inventory.ExpandOptions{})
+	inv, vms, err := expand(t, text)
 	if err != nil || len(vms) != 1 {
 		t.Fatal(vms, err)
 	}
