@@ -26,15 +26,16 @@ type portWish struct {
 // portsScript reserves a port by a file named after it, made only if it is not there, so
 // that several controllers may share a host. `$1` is "any" or "this", `$2` where to begin,
 // `$3` the holder, `$4` the first of the range and `$5` its size. /proc/net/tcp tells what listens.
-const portsScript = `dir=${XDG_STATE_HOME:-$HOME/.local/state}/farm/ports
+// What tells this system from others with which it may share the folder follows the holder.
+const portsScript = engine.SystemScript + `dir=${XDG_STATE_HOME:-$HOME/.local/state}/farm/ports
 how=$1 port=$2 holder=$3 first=$4 count=$5
 mkdir -p "$dir" || exit 1
 busy() { cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -q ": [0-9A-F]*:$(printf %04X "$1") [0-9A-F]*:0000 0A "; }
-take() { ( set -C; printf '%s\n' "$holder" >"$dir/$1" ) 2>/dev/null; }
+take() { ( set -C; printf '%s\n%s\n' "$holder" "$system" >"$dir/$1" ) 2>/dev/null; }
 tries=0
 while [ $tries -lt 500 ]; do
 	if [ "$how" = this ]; then
-		if ! take "$port"; then echo "held $(head -c 200 "$dir/$port")"; exit 0; fi
+		if ! take "$port"; then echo "held $(head -n 1 "$dir/$port" | head -c 200)"; exit 0; fi
 		if busy "$port"; then rm -f "$dir/$port"; echo busy; exit 0; fi
 		echo "port $port"; exit 0
 	fi
@@ -51,7 +52,7 @@ func (h *Host) takePort(ctx context.Context, name string, wish portWish) (int, e
 	}
 	h.ports.Lock()
 	defer h.ports.Unlock()
-	if err := h.dropStale(ctx); err != nil {
+	if _, err := h.dropStale(ctx, false); err != nil {
 		return 0, err
 	}
 	how, begin := "this", wish.port
@@ -95,24 +96,34 @@ func (h *Host) releasePort(ctx context.Context, port int) error {
 func (h *Host) holder(name string) string { return h.cfg.URI + " " + name }
 
 // listScript prints the reservations older than ten minutes: a younger one may be of a
-// machine that is being defined.
-const listScript = `cd "${XDG_STATE_HOME:-$HOME/.local/state}/farm/ports" 2>/dev/null || exit 0
+// machine that is being defined. Those of another system that shares the folder are left to it for
+// a week.
+const listScript = engine.SystemScript + `cd "${XDG_STATE_HOME:-$HOME/.local/state}/farm/ports" 2>/dev/null || exit 0
 find . -type f -mmin +10 2>/dev/null | head -n 2000 | while read -r f; do
+	by=$(head -c 1000 "$f" | sed -n 2p)
+	[ -z "$by" ] || [ "$by" = "$system" ] || [ -n "$(find "$f" -mtime +7)" ] || continue
 	printf '%s %s\n' "${f#./}" "$(head -c 300 "$f" | head -n 1)"
 done`
 
-// dropStale gives back the ports of machines that are gone without having done so.
-func (h *Host) dropStale(ctx context.Context) error {
+// DropPorts gives back the ports of machines that are gone without having done so and
+// returns them, each with its holder; with dry it only names them.
+func (h *Host) DropPorts(ctx context.Context, dry bool) ([]string, error) {
+	h.ports.Lock()
+	defer h.ports.Unlock()
+	return h.dropStale(ctx, dry)
+}
+
+func (h *Host) dropStale(ctx context.Context, dry bool) (dropped []string, err error) {
 	out, err := h.cfg.Conn.Exec(ctx, engine.Cmd{Script: listScript, Keep: 1 << 20})
 	if err != nil {
-		return fmt.Errorf("read the reserved ports: %w", err)
+		return nil, fmt.Errorf("read the reserved ports: %w", err)
 	}
 	if len(out.Stdout) == 0 {
-		return nil
+		return nil, nil
 	}
 	doms, err := h.domains(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	there := map[string]bool{}
 	for _, d := range doms {
@@ -124,10 +135,13 @@ func (h *Host) dropStale(ctx context.Context) error {
 		if err != nil || there[holder] || !strings.HasPrefix(holder, h.cfg.URI+" ") {
 			continue
 		}
-		h.cfg.Log.Info("giving back the port of a machine that is gone", "host", h.cfg.Name, "port", n, "holder", holder)
-		if err := h.releasePort(ctx, n); err != nil {
-			return err
+		if !dry {
+			h.cfg.Log.Info("giving back the port of a machine that is gone", "host", h.cfg.Name, "port", n, "holder", holder)
+			if err := h.releasePort(ctx, n); err != nil {
+				return dropped, err
+			}
 		}
+		dropped = append(dropped, fmt.Sprintf("%d of %s", n, clean(strings.TrimPrefix(holder, h.cfg.URI+" "))))
 	}
-	return nil
+	return dropped, nil
 }
