@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path"
-	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -64,26 +60,18 @@ func (a *app) gc(ctx context.Context, hosts []*hypervisor, dry bool) error {
 		return err
 	}
 	defer s.Close()
-	live, err := liveRuns(ctx, s)
-	if err != nil {
-		return err
-	}
-	var failed error
+	var failed []error
 	removed := 0
 	for _, h := range hosts {
 		if h.err != nil {
-			fmt.Fprintf(a.err, "farm: %s: not looked at: %v\n", h.Name, h.err)
-			failed = engine.Blame(engine.FarmFault, h.err)
+			fmt.Fprintf(a.err, "farm: %s: not looked at: %v; nothing of it is forgotten, run `farm gc` again once it answers\n", h.Name, h.err)
+			failed = append(failed, fmt.Errorf("%s: %w", h.Name, h.err))
 			continue
 		}
-		n, err := a.gcHost(ctx, s, h, live, dry)
+		n, err := a.gcAll(ctx, s, h, dry)
 		removed += n
-		if err == nil {
-			n, err = a.sweep(ctx, h, dry)
-			removed += n
-		}
 		if err != nil {
-			return engine.Blame(engine.FarmFault, fmt.Errorf("%s: %w", h.Name, err))
+			failed = append(failed, fmt.Errorf("%s: %w", h.Name, err))
 		}
 	}
 	word := "removed"
@@ -91,32 +79,63 @@ func (a *app) gc(ctx context.Context, hosts []*hypervisor, dry bool) error {
 		word = "to be removed"
 	}
 	fmt.Fprintf(a.out, "%d %s\n", removed, word)
-	return failed
+	return engine.Blame(engine.FarmFault, errors.Join(failed...))
+}
+
+// gcAll removes everything on a host that nobody owns any more.
+func (a *app) gcAll(ctx context.Context, s *store.Store, h *hypervisor, dry bool) (removed int, err error) {
+	runs, err := knownRuns(ctx, s, time.Now())
+	if err != nil {
+		return 0, err
+	}
+	removed, err = a.gcHost(ctx, s, h, runs, dry)
+	if err != nil {
+		return removed, err
+	}
+	for _, more := range []func(context.Context, *hypervisor, bool) (int, error){a.sweep, a.dropPorts} {
+		n, err := more(ctx, h, dry)
+		removed += n
+		if err != nil {
+			return removed, err
+		}
+	}
+	return removed, nil
+}
+
+// world is what a host has and what is known of it.
+type world struct {
+	runs    map[string]runState
+	records map[string]store.Machine
+	folders map[string]folder // of machines
+	used    map[string]bool   // names and folders of machines that are there
 }
 
 // gcHost removes a host's orphaned machines, then the files and records of those that
 // are gone.
-func (a *app) gcHost(ctx context.Context, s *store.Store, h *hypervisor, live map[string]bool, dry bool) (removed int, err error) {
+func (a *app) gcHost(ctx context.Context, s *store.Store, h *hypervisor, runs map[string]runState, dry bool) (removed int, err error) {
+	w := world{runs: runs, used: map[string]bool{}}
+	// Folders first: one that is made meanwhile, for a machine that is not listed yet, is not seen.
+	if w.folders, err = h.folders(ctx); err != nil {
+		return 0, err
+	}
 	machines, err := h.host.Machines(ctx)
 	if err != nil {
 		return 0, err
 	}
-	records, err := recordsOf(ctx, s)
-	if err != nil {
+	if w.records, err = recordsOf(ctx, s); err != nil {
 		return 0, err
 	}
-	used := map[string]bool{}
 	for _, m := range machines {
 		o := m.Owner()
-		used[m.Name()], used[path.Base(o.Dir)] = true, true
-		r := records[m.Name()]
+		w.used[m.Name()], w.used[path.Base(o.Dir)] = true, true
+		r := w.records[m.Name()]
 		if keeps(r, time.Now()) {
 			if !o.Keep && !dry {
 				a.markKept(ctx, s, h, m, r)
 			}
 			continue
 		}
-		why := orphaned(o, live, a.user(), time.Now())
+		why := orphaned(o, runs, a.user(), time.Now())
 		if why == "" {
 			continue
 		}
@@ -129,8 +148,17 @@ func (a *app) gcHost(ctx context.Context, s *store.Store, h *hypervisor, live ma
 			return removed, err
 		}
 	}
-	n, err := a.gcRecords(ctx, s, h, records, used, live, dry)
-	return removed + n, err
+	for _, more := range []func() (int, error){
+		func() (int, error) { return a.gcRecords(ctx, s, h, w, dry) },
+		func() (int, error) { return a.gcFolders(ctx, h, w, dry) },
+	} {
+		n, err := more()
+		removed += n
+		if err != nil {
+			return removed, err
+		}
+	}
+	return removed, nil
 }
 
 // sweep removes the images that killed runs left half made.
@@ -142,18 +170,37 @@ func (a *app) sweep(ctx context.Context, h *hypervisor, dry bool) (removed int, 
 	return len(swept), err
 }
 
+// portDropper is a host that keeps books of forwarded ports.
+type portDropper interface {
+	DropPorts(ctx context.Context, dry bool) ([]string, error)
+}
+
+// dropPorts gives back the ports of machines that are gone.
+func (a *app) dropPorts(ctx context.Context, h *hypervisor, dry bool) (removed int, err error) {
+	d, ok := h.host.(portDropper)
+	if !ok {
+		return 0, nil
+	}
+	ports, err := d.DropPorts(ctx, dry)
+	for _, port := range ports {
+		fmt.Fprintf(a.err, "%s: port %s: the machine is gone\n", h.Name, port)
+	}
+	return len(ports), err
+}
+
 // orphaned says why a machine can go, "" if somebody still owns it. A run that is not
-// in runs may go on under another state folder: only its lease says when it is over.
-func orphaned(o engine.Owner, runs map[string]bool, me string, now time.Time) string {
-	live, known := runs[o.Run]
+// in runs may go on under another state folder, and the lock of one on another controller may
+// not show here: only their leases say when they are over.
+func orphaned(o engine.Owner, runs map[string]runState, me string, now time.Time) string {
+	run, known := runs[o.Run]
 	switch {
-	case o.User == me && live:
+	case run.alive:
 		return ""
 	case o.Keep && now.Before(o.Expires):
 		return ""
 	case o.Keep:
 		return "kept until " + o.Expires.Local().Format(time.DateTime)
-	case o.User == me && known:
+	case o.User == me && known && !run.elsewhere:
 		return "its run " + o.Run + " is over"
 	case !o.Expires.IsZero() && now.After(o.Expires):
 		return "its lease ended at " + o.Expires.Local().Format(time.DateTime)
@@ -180,31 +227,4 @@ func (h *hypervisor) removeFolder(ctx context.Context, dir string) error {
 	}
 	_, err := h.conn.Exec(ctx, engine.Cmd{Argv: []string{"rm", "-rf", "--", dir}})
 	return err
-}
-
-// liveRuns are all runs that the store knows: true if the process is still there.
-func liveRuns(ctx context.Context, s *store.Store) (map[string]bool, error) {
-	runs, err := s.Runs(ctx, 0)
-	if err != nil {
-		return nil, err
-	}
-	live := map[string]bool{}
-	for _, r := range runs {
-		live[r.ID] = r.Ended.IsZero() && locked(filepath.Join(r.Dir, lockName))
-	}
-	return live, nil
-}
-
-// lockName is the file in a run's folder that its process holds a lock on.
-const lockName = "lock"
-
-// locked reports whether a process holds the lock of a run. Where that cannot be told
-// the run counts as alive: its machines are not ours to end.
-func locked(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return !errors.Is(err, fs.ErrNotExist)
-	}
-	defer f.Close()
-	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil
 }

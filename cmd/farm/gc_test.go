@@ -15,7 +15,9 @@ import (
 func TestOrphanedSparesWhatSomebodyOwns(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	later, earlier := now.Add(time.Hour), now.Add(-time.Hour)
-	runs := map[string]bool{"live": true, "over": false}
+	runs := map[string]runState{
+		"live": {alive: true}, "over": {}, "far": {alive: true, elsewhere: true}, "far over": {elsewhere: true},
+	}
 	for name, tc := range map[string]struct {
 		owner engine.Owner
 		gone  bool
@@ -27,6 +29,9 @@ func TestOrphanedSparesWhatSomebodyOwns(t *testing.T) {
 		"kept too long":                    {engine.Owner{Run: "over", User: "me", Keep: true, Expires: earlier}, true},
 		"a run under another state folder": {engine.Owner{Run: "other", User: "me", Expires: later}, false},
 		"the same, its lease over":         {engine.Owner{Run: "other", User: "me", Expires: earlier}, true},
+		"another controller's run":         {engine.Owner{Run: "far", User: "me", Expires: earlier}, false},
+		"the same, over":                   {engine.Owner{Run: "far over", User: "me", Expires: later}, false},
+		"the same, lease over":             {engine.Owner{Run: "far over", User: "me", Expires: earlier}, true},
 		"somebody else's run":              {engine.Owner{Run: "over", User: "you", Expires: later}, false},
 		"somebody else's lease over":       {engine.Owner{Run: "other", User: "you", Expires: earlier}, true},
 	} {

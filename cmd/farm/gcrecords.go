@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"strings"
 	"time"
 
 	"farm/engine"
@@ -39,6 +38,9 @@ func (a *app) markKept(ctx context.Context, s *store.Store, h *hypervisor, m eng
 	o.Keep, o.Expires = true, r.KeepUntil
 	err := m.SetOwner(ctx, o)
 	if err == nil {
+		_, err = h.conn.Exec(ctx, engine.Claim{Owner: o, URI: h.caps.URI}.Cmd())
+	}
+	if err == nil {
 		err = s.Settle(r.Name, store.Kept, r.KeepUntil)
 	}
 	if err != nil {
@@ -49,18 +51,12 @@ func (a *app) markKept(ctx context.Context, s *store.Store, h *hypervisor, m eng
 }
 
 // gcRecords removes the files and the records of machines that were never defined or are
-// gone, where no run that goes on has them. used are the machines and folders there are.
-func (a *app) gcRecords(ctx context.Context, s *store.Store, h *hypervisor, records map[string]store.Machine, used, live map[string]bool, dry bool) (removed int, err error) {
-	out, err := h.conn.Exec(ctx, engine.Cmd{Script: `cd "$ROOT" 2>/dev/null && ls -1 || true`, Env: map[string]string{"ROOT": h.machinesDir()}})
-	if err != nil {
-		return 0, err
-	}
-	folders := map[string]bool{}
-	for name := range strings.Lines(string(out.Stdout)) {
-		folders[strings.TrimSuffix(name, "\n")] = true
-	}
-	for name, r := range records {
-		if used[name] || live[r.Run] || !h.recorded(r, folders[name]) {
+// gone, where no run that goes on has them.
+func (a *app) gcRecords(ctx context.Context, s *store.Store, h *hypervisor, w world, dry bool) (removed int, err error) {
+	for name, r := range w.records {
+		run := w.runs[r.Run]
+		f, there := w.folders[name]
+		if w.used[name] || run.alive || !h.recorded(r, f, there, run.elsewhere) {
 			continue
 		}
 		// It may have been made since the machines were listed.
@@ -71,7 +67,7 @@ func (a *app) gcRecords(ctx context.Context, s *store.Store, h *hypervisor, reco
 		if r.State != store.Intended {
 			why = "recorded as kept, but the machine is gone"
 		}
-		if folders[name] {
+		if there {
 			removed++
 			fmt.Fprintf(a.err, "%s: files of %s: %s\n", h.Name, r.VM, why)
 		} else if r.State != store.Intended {
@@ -89,16 +85,22 @@ func (a *app) gcRecords(ctx context.Context, s *store.Store, h *hypervisor, reco
 
 // recorded reports whether a record is of a machine of this hypervisor, as reached now:
 // another daemon on the same system, or another system, may have the machine. A folder
-// of the machine's name tells the system.
-func (h *hypervisor) recorded(r store.Machine, folder bool) bool {
+// of the machine's name tells the system, and that more surely if it is signed. Without one the
+// same address may lead elsewhere from another controller, so its records are left to that, until
+// they lapse.
+func (h *hypervisor) recorded(r store.Machine, f folder, there, elsewhere bool) bool {
 	var was inventory.Hypervisor
 	if json.Unmarshal([]byte(r.Hypervisor), &was) != nil || was.URI != h.URI || path.Dir(path.Clean(r.Dir)) != h.machinesDir() {
 		return false
 	}
-	if folder {
-		return true
+	if there {
+		return !f.foreign && (f.signed || !elsewhere)
 	}
-	if was.Connection != h.Connection {
+	last := r.Created
+	if r.KeepUntil.After(last) {
+		last = r.KeepUntil
+	}
+	if was.Connection != h.Connection || elsewhere && time.Now().Before(last.Add(lapse)) {
 		return false
 	}
 	return h.Connection == "local" || was.Address == h.Address && was.Port == h.Port && was.User == h.User

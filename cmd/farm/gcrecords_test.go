@@ -116,7 +116,7 @@ func TestGCMindsTheRecords(t *testing.T) {
 			if err := s.Settle("farm-a", tc.state, tc.until); err != nil {
 				t.Fatal(err)
 			}
-			n, err := a.gcHost(t.Context(), s, h, map[string]bool{"r": false}, false)
+			n, err := a.gcHost(t.Context(), s, h, map[string]runState{"r": {}}, false)
 			if err != nil || n != tc.count {
 				t.Errorf("%d removed, %v; want %d", n, err, tc.count)
 			}

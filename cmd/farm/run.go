@@ -212,7 +212,7 @@ func (s *session) begin() error {
 		return err
 	}
 	// Held until farm ends, however it ends: what tells `farm gc` that the run is alive.
-	if s.alive, err = lockFile(filepath.Join(s.dir, lockName)); err != nil {
+	if s.alive, err = lockRun(s.dir); err != nil {
 		return err
 	}
 	if err := s.store.Begin(store.Run{ID: s.id, Inventory: s.path, Dir: s.dir, Started: began}); err != nil {
@@ -263,14 +263,13 @@ func (s *session) openReports() error {
 func (s *session) collect(ctx context.Context) {
 	quiet := *s.app
 	quiet.out = s.err
-	live, err := liveRuns(ctx, s.store)
 	for _, h := range s.hosts {
-		if err == nil && h.err == nil {
-			_, err = quiet.gcHost(ctx, s.store, h, live, false)
+		if h.err != nil {
+			continue
 		}
-	}
-	if err != nil {
-		s.bus.Emit(engine.Event{Kind: engine.Warning, Text: fmt.Sprintf("removing what earlier runs left: %v", err)})
+		if _, err := quiet.gcAll(ctx, s.store, h, false); err != nil {
+			s.bus.Emit(engine.Event{Kind: engine.Warning, Text: fmt.Sprintf("removing what earlier runs left: %v", err)})
+		}
 	}
 }
 

@@ -19,6 +19,15 @@ func (v *vmRun) mark() engine.Owner {
 	}
 }
 
+// claim makes the machine's folder and says there whose it is, or says it anew.
+func (v *vmRun) claim(ctx context.Context, o engine.Owner) error {
+	caps, err := v.back.Host.Capabilities(ctx)
+	if err == nil {
+		_, err = v.back.Host.Conn().Exec(ctx, engine.Claim{Owner: o, URI: caps.URI}.Cmd())
+	}
+	return err
+}
+
 // keeping reports whether the machine stays up: only one that somebody can enter.
 func (v *vmRun) keeping() bool {
 	if v.Machine == nil || !v.reached {
@@ -34,6 +43,9 @@ func (v *vmRun) keepMachine(ctx context.Context) {
 	o := v.Owner
 	o.Keep, o.Expires = true, until
 	state, unmarked := "kept", v.Machine.SetOwner(ctx, o)
+	if unmarked == nil {
+		unmarked = v.claim(ctx, o)
+	}
 	if unmarked != nil {
 		state = "unmarked"
 	}

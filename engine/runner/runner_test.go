@@ -113,6 +113,9 @@ type fakeHost struct {
 
 func (h fakeHost) Name() string      { return "hv" }
 func (h fakeHost) Conn() engine.Conn { return fakeConn{h.w, ""} }
+func (h fakeHost) Capabilities(context.Context) (engine.Capabilities, error) {
+	return engine.Capabilities{URI: "qemu:///session"}, nil
+}
 func (h fakeHost) Define(_ context.Context, s engine.MachineSpec) (engine.Machine, error) {
 	return &fakeMachine{w: h.w, vm: s.VM.ID, name: s.Name, owner: s.Owner}, nil
 }

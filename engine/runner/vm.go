@@ -101,8 +101,7 @@ func (v *vmRun) prepare(ctx context.Context, host string) (err error) {
 		if err := v.Journal.Intend(v.record(p.KeyPath)); err != nil {
 			return err
 		}
-		_, err = v.back.Host.Conn().Exec(ctx, engine.Cmd{Argv: []string{"mkdir", "-p", "-m", "700", "--", v.HostDir}})
-		return err
+		return v.claim(ctx, v.Owner)
 	})
 }
 
