@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
-.PHONY: all build setup setup-test demo test unit e2e lint vuln conformance bench bench-list bench-task bench-layer bench-play docs clean help
+.PHONY: all build setup setup-test demo test unit e2e lint vuln conformance bench bench-list bench-task bench-layer bench-play bench-copy docs clean help
 
 all: build
 
@@ -61,6 +61,9 @@ bench-layer: build ## a cached run against the guest's own boot time
 
 bench-play: ## a playbook of 20 tasks on 1,000 hosts
 	go run ./bench/play
+
+bench-copy: ## a large file into a guest against scp
+	go run ./bench/copy
 
 docs: ## renew the pages of docs/reference that come from the code
 	go run ./scripts/gendocs

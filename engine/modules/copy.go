@@ -151,17 +151,30 @@ func (m *Copy) local(ctx context.Context, t *engine.Task, p putting) (engine.Res
 	return p.put(ctx, t)
 }
 
-// file is a putting's content from a file of the controller.
+// file is a putting's content from a file of the controller. The SHA-1 decides whether it
+// is sent at all; the MD5 is summed up on the way.
 func (p *putting) file(files engine.Finder, file string) error {
-	p.open = func() (io.ReadCloser, error) { return files.Open(file) }
+	sent := md5.New()
+	p.md5 = func() string { return hex.EncodeToString(sent.Sum(nil)) }
+	p.open = func() (io.ReadCloser, error) {
+		f, err := files.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		sent.Reset()
+		return struct {
+			io.Reader
+			io.Closer
+		}{io.TeeReader(f, sent), f}, nil
+	}
 	f, err := files.Open(file)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	h, m := sha1.New(), md5.New()
-	p.size, err = io.Copy(io.MultiWriter(h, m), f)
-	p.sum, p.md5 = hex.EncodeToString(h.Sum(nil)), hex.EncodeToString(m.Sum(nil))
+	h := sha1.New()
+	p.size, err = io.Copy(h, f)
+	p.sum = hex.EncodeToString(h.Sum(nil))
 	return err
 }
 

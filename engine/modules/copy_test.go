@@ -55,6 +55,21 @@ func TestCopyFile(t *testing.T) {
 	b.only("made", "other", "small")
 }
 
+func TestCopyOntoAFullDisk(t *testing.T) {
+	b := newBench(t)
+	b.write(b.source+"/files/big", strings.Repeat("0123456789\n", 20000))
+	b.write(b.dir+"/big", "old")
+	b.write(b.dir+"/bin/tee", "#!/bin/sh\nPATH=${PATH#*:}\nhead -c 1000 >\"$1\"\ncat\necho full >&2\nexit 1\n")
+	os.Chmod(b.dir+"/bin/tee", 0o755)
+	b.task.Env = map[string]string{"PATH": b.dir + "/bin:" + os.Getenv("PATH")}
+	r := b.check("copy", "{src: big, dest: DIR/big}", "failed")
+	if !strings.Contains(r.Msg, "did not arrive whole") {
+		t.Errorf("it says %q", r.Msg)
+	}
+	b.holds("big", "old", 0o644)
+	b.only("", "big", "bin")
+}
+
 func TestCopyReplacesOrFollowsALink(t *testing.T) {
 	b := newBench(t)
 	b.write("target", "old")

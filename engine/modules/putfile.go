@@ -19,10 +19,11 @@ import (
 
 // putting is a file that shall have certain content and attributes in the guest.
 type putting struct {
-	dest     string // a folder, if name is set, or the file itself
-	name     string // the file's name where dest is a folder; "" = that is an error
-	sum, md5 string // SHA-1 and MD5 of the content, in hex; the latter may be ""
-	src      string // what the result calls its source, where it is written; may be ""
+	dest     string        // a folder, if name is set, or the file itself
+	name     string        // the file's name where dest is a folder; "" = that is an error
+	sum      string        // SHA-1 of the content, in hex
+	md5      func() string // of the content that was sent, in hex; may be nil
+	src      string        // what the result calls its source, where it is written; may be ""
 	size     int64
 	open     func() (io.ReadCloser, error) // the content; nil with from
 	from     string                        // a file of the guest to copy
@@ -40,7 +41,8 @@ type putting struct {
 func (p *putting) content(b []byte) {
 	h := sha1.Sum(b)
 	m := md5.Sum(b)
-	p.sum, p.md5, p.size = hex.EncodeToString(h[:]), hex.EncodeToString(m[:]), int64(len(b))
+	p.sum, p.size = hex.EncodeToString(h[:]), int64(len(b))
+	p.md5 = func() string { return hex.EncodeToString(m[:]) }
 	p.open = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
 }
 
@@ -109,6 +111,7 @@ if [ "$old" != "$sum" ]; then
 	tmp=$parent.$base.farm-$token
 	trap 'rm -f -- "$tmp"' EXIT
 	trap 'exit 1' HUP INT TERM
+	farm_s=
 	bare= # the file is new, with the mode that new files have
 	if [ -f "$dest" ]; then
 		cp -p -- "$dest" "$tmp" || exit
@@ -117,9 +120,12 @@ if [ "$old" != "$sum" ]; then
 	else (umask 077; : >"$tmp") || exit; fi
 	if [ -n "$from" ]; then cat <"$from" >"$tmp" || exit
 	elif [ -n "$inline" ]; then content >"$tmp" || exit
+	elif has sha1sum; then # sums up what arrives, and a word more where it cannot be written
+		set -- $({ tee "$tmp" || echo failed; } | sha1sum)
+		farm_s=$1
 	else cat >"$tmp" || exit; fi
 	if [ -z "$inline" ]; then
-		sumof sha1 "$tmp"
+		[ -n "$farm_s" ] || sumof sha1 "$tmp"
 		[ "$farm_s" = "$sum" ] || die "$dest: the content did not arrive whole"
 	fi
 	if [ -f "$dest" ]; then set -- $(meta "$(readlink -f -- "$dest" || echo "$dest")"); chmod "00$1" "$tmp"
@@ -169,8 +175,8 @@ func (p putting) put(ctx context.Context, t *engine.Task) (engine.Result, error)
 	switch {
 	case wrote && t.Check:
 		res.Values = value.NewDict() // Ansible asks for no more than whether it would change
-	case wrote && p.md5 != "":
-		res.Values.Set("md5sum", p.md5)
+	case wrote && p.md5 != nil:
+		res.Values.Set("md5sum", p.md5())
 	case wrote:
 	case p.keep && r.has("meta"):
 		res.Values = value.NewDict("dest", text(r.get("path")))
