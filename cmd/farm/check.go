@@ -16,7 +16,8 @@ import (
 // that can be found without a host.
 func (a *app) check(inv *inventory.Inventory, vms []inventory.VM) error {
 	errs := []error{checkHypervisors(inv), inv.Check(vms, a.producedNames(inv, vms)), checkPorts(inv, vms)}
-	r := task.New(a.taskOptions(inv))
+	files := task.New(a.taskOptions(inv)).Validation(inv.Engine())
+	files.Topics, files.Hosts = []string{shutdownHypervisor}, hostNames(inv, vms)
 	seen := map[string]bool{}
 	for _, vm := range vms {
 		errs = append(errs, checkSettings(inv, vm), checkCallbacks(inv, vm))
@@ -37,10 +38,19 @@ func (a *app) check(inv *inventory.Inventory, vms []inventory.VM) error {
 				continue
 			}
 			seen[file] = true
-			errs = append(errs, r.Validate(file, inv.Engine()))
+			files.File(file)
 		}
 	}
-	return source.Join(errs...)
+	return source.Join(append(errs, files.Err())...)
+}
+
+// hostNames are the names of an inventory's hosts and VMs.
+func hostNames(inv *inventory.Inventory, vms []inventory.VM) []string {
+	names := append([]string{}, inv.HostNames()...)
+	for _, vm := range vms {
+		names = append(names, vm.Name, vm.ID)
+	}
+	return names
 }
 
 // checkHypervisors finds faults in how hypervisors are reached.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"farm/engine"
+	"farm/inventory/regex"
 )
 
 // Blockinfile makes sure that a file has a block of lines between two marker lines.
@@ -43,6 +44,11 @@ func (m *Blockinfile) Validate() error {
 		return errors.New("insertafter and insertbefore exclude each other")
 	case m.marker(m.MarkerBegin) == m.marker(m.MarkerEnd):
 		return errors.New("the two markers are equal: put {mark} into marker")
+	}
+	for _, p := range []struct{ name, text string }{{"insertafter", m.InsertAfter}, {"insertbefore", m.InsertBefore}} {
+		if _, err := regex.Compile(p.text, 0); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
 	}
 	_, err := modeText(m.Mode)
 	return err

@@ -44,6 +44,9 @@ func (m *Find) Validate() error {
 	default:
 		return fmt.Errorf("file_type %q is none of file, directory, link, any", m.FileType)
 	}
+	if err := oneOf("age_stamp", m.AgeStamp, "atime", "mtime", "ctime"); err != nil {
+		return err
+	}
 	if _, _, err := threshold(m.Age, ageUnits); err != nil {
 		return fmt.Errorf("age: %w", err)
 	}

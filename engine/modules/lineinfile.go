@@ -49,6 +49,11 @@ func (m *Lineinfile) Validate() error {
 	case m.State == "absent" && m.Line == nil && m.Regexp == "" && m.SearchString == "":
 		return errors.New("state: absent needs line, regexp or search_string")
 	}
+	for _, p := range []struct{ name, text string }{{"regexp", m.Regexp}, {"insertafter", m.InsertAfter}, {"insertbefore", m.InsertBefore}} {
+		if _, err := regex.Compile(p.text, 0); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
 	_, err := modeText(m.Mode)
 	return err
 }

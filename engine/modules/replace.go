@@ -31,9 +31,9 @@ func newReplace() engine.Module { return &Replace{Encoding: "utf-8"} }
 
 // Validate compiles the expressions.
 func (m *Replace) Validate() error {
-	for _, p := range []string{m.Regexp, m.After, m.Before} {
-		if _, err := regex.Compile(p, regex.Multiline); err != nil {
-			return err
+	for _, p := range []struct{ name, text string }{{"regexp", m.Regexp}, {"after", m.After}, {"before", m.Before}} {
+		if _, err := regex.Compile(p.text, regex.Multiline); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
 	if e := strings.ToLower(m.Encoding); e != "utf-8" && e != "utf8" {

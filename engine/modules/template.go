@@ -3,6 +3,7 @@ package modules
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/user"
@@ -39,6 +40,11 @@ func newTemplate() engine.Module { return &Template{Force: true, TrimBlocks: tru
 func (m *Template) Validate() error {
 	if m.Check != "" && !strings.Contains(m.Check, "%s") {
 		return errors.New("validate must hold %s, for the file's name")
+	}
+	switch m.Newline {
+	case "\n", "\r", "\r\n", `\n`, `\r`, `\r\n`:
+	default:
+		return fmt.Errorf(`newline_sequence %q is none of \n, \r, \r\n`, m.Newline)
 	}
 	if m.Mode == "preserve" {
 		return nil

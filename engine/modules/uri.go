@@ -62,6 +62,11 @@ func (m *URI) Validate() error {
 	default:
 		return fmt.Errorf("body_format %q is none of raw, json, form-urlencoded", m.BodyFormat)
 	}
+	if _, err := value.ParseBool(m.Follow); err != nil {
+		if err := oneOf("follow_redirects", strings.ToLower(m.Follow), "safe", "all", "none", "urllib2", "yes", "no"); err != nil {
+			return err
+		}
+	}
 	if !m.Certs {
 		return errors.New("validate_certs: false is not supported")
 	}

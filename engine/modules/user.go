@@ -165,6 +165,9 @@ func (m *userModule) Validate() error {
 	if !accountName(m.Name) {
 		return errAccountName(m.Name)
 	}
+	if strings.Trim(m.UID, "0123456789") != "" {
+		return fmt.Errorf("uid: %q is no number", m.UID)
+	}
 	if strings.ContainsAny(m.Password, ":\n") {
 		return fmt.Errorf("password: it has a colon or a newline; give the hash, as password_hash makes it")
 	}

@@ -11,9 +11,12 @@ import (
 func Check(r *task.Runner, plays []*Play, e *expr.Engine) error {
 	var errs []error
 	for _, p := range plays {
-		for _, list := range append(p.sections(), p.Handlers) {
-			errs = append(errs, r.ValidateTasks(p.File, list, e))
+		v := r.Validation(e)
+		for _, list := range p.sections() {
+			v.Tasks(p.File, list)
 		}
+		v.Handlers(p.File, p.Handlers)
+		errs = append(errs, v.Err())
 	}
 	return source.Join(errs...)
 }

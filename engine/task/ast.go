@@ -9,6 +9,8 @@ import (
 type File struct {
 	Path  string
 	Tasks []*Task
+
+	lost bool // some could not be read
 }
 
 // Task is one entry of a task file: a call of a module, or a block.

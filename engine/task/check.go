@@ -79,6 +79,8 @@ func (r *reader) moduleDefaults(v any, pos source.Pos) {
 
 func (r *reader) keywordType(name string, v any, pos source.Pos) {
 	switch name {
+	case "tags":
+		r.tags(v, pos)
 	case "vars":
 		if _, ok := v.(*value.Dict); !ok && v != nil {
 			r.fail(pos, "", "vars is %s, not a mapping", value.Kind(v))
@@ -117,6 +119,20 @@ func (r *reader) keywordType(name string, v any, pos source.Pos) {
 	}
 }
 
+// tags are words, or a list of them.
+func (r *reader) tags(v any, pos source.Pos) {
+	list, isList := v.([]any)
+	if !isList {
+		list = []any{v}
+	}
+	for _, one := range list {
+		switch one.(type) {
+		case []any, *value.Dict:
+			r.fail(pos, "such as tags: [build, slow]", "tags: %s is no tag", value.Kind(one))
+		}
+	}
+}
+
 // arguments checks the arguments as far as they are known before the run.
 func (r *reader) arguments(t *Task) {
 	if names, ok := owned[t.Module]; ok {
@@ -144,7 +160,7 @@ func (r *reader) arguments(t *Task) {
 	}
 	if val, ok := m.(engine.Validator); ok {
 		if err := val.Validate(); err != nil {
-			r.errs = append(r.errs, &source.Error{Pos: t.ModulePos, What: t.Module, Err: err})
+			r.errs = append(r.errs, &source.Error{Pos: newPartial(t, r.modules[t.Module]).culprit(err), What: t.Module, Err: err})
 		}
 	}
 }

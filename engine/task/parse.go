@@ -70,6 +70,7 @@ func (p *Parser) Parse(path string, text []byte) (*File, error) {
 		at = f.Pos(f.Root)
 	}
 	out.Tasks = r.items(v, at, func(i int) source.Pos { return f.Pos(f.Root.Content[i]) }, "a task file")
+	out.lost = r.lost
 	return out, source.Join(r.errs...)
 }
 
@@ -78,6 +79,7 @@ type reader struct {
 	*Parser
 	path string
 	errs []error
+	lost bool // a task could not be read
 }
 
 func (r *reader) fail(pos source.Pos, hint, format string, args ...any) {
@@ -110,6 +112,8 @@ func (r *reader) items(v any, pos source.Pos, item func(i int) source.Pos, what 
 		}
 		if t := r.task(d); t != nil {
 			tasks = append(tasks, t)
+		} else {
+			r.lost = true
 		}
 	}
 	return tasks

@@ -80,7 +80,9 @@ func TestValidateFollowsIncludes(t *testing.T) {
 		"main.yaml": "- {say: '{{ a | nofilter }}'}\n- import_tasks: more.yaml\n- include_tasks: nowhere.yaml\n- include_tasks: '{{ x }}.yaml'\n",
 		"more.yaml": "- {say: x, when: a ==}\n- {sya: x}\n",
 	})
-	err := task.New(b.o).Validate(filepath.Join(b.dir, "main.yaml"), expr.New(expr.Options{}))
+	v := task.New(b.o).Validation(expr.New(expr.Options{}))
+	v.File(filepath.Join(b.dir, "main.yaml"))
+	err := v.Err()
 	if err == nil {
 		t.Fatal("no error")
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"farm/engine"
-	"farm/inventory/expr"
 	"farm/inventory/source"
 	"farm/inventory/value"
 )
@@ -120,14 +119,6 @@ func (p *Parser) CheckKeyword(path, name string, v any, pos source.Pos) error {
 		r.keywordType(name, v, pos)
 	}
 	return source.Join(r.errs...)
-}
-
-// ValidateTasks checks parsed tasks of the file at path, and what they include by constant
-// names, as Validate does.
-func (r *Runner) ValidateTasks(path string, tasks []*Task, e *expr.Engine) error {
-	v := &validator{r: r, e: e, seen: map[string]bool{}}
-	v.tasks(tasks, &scope{keys: value.NewDict(), file: path})
-	return v.done()
 }
 
 // emit tells of an event on the host.

@@ -2,10 +2,8 @@ package task
 
 import (
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"farm/inventory/expr"
 	"farm/inventory/source"
@@ -26,30 +24,66 @@ var countKeys = []string{"retries", "async", "poll", "throttle", "delay", "timeo
 // becomeMethods are the ways to become another user.
 var becomeMethods = []string{"sudo", "su", "doas"}
 
-// Validate checks the task file at path and what it includes by constant names, without
-// running anything: syntax, keywords, modules, arguments, expressions, files, roles. It tells
-// all faults at once.
-func (r *Runner) Validate(path string, e *expr.Engine) error {
-	v := &validator{r: r, e: e, seen: map[string]bool{}}
-	v.file(path, &scope{keys: value.NewDict(), file: path})
-	return v.done()
+// Validation checks task files that run on one host, one after another, and what they include
+// by constant names, without running anything: syntax, keywords, modules, arguments, expressions, files,
+// roles, handlers, hosts. All faults are told at once. Used by one goroutine.
+type Validation struct {
+	// Topics are notifications that are heard without a handler.
+	Topics []string
+	// Hosts are those that tasks can be delegated to beside localhost and what tasks add; nil = any.
+	Hosts []string
+
+	r     *Runner
+	e     *expr.Engine
+	errs  []error
+	reach reach
+}
+
+// Validation starts one.
+func (r *Runner) Validation(e *expr.Engine) *Validation { return &Validation{r: r, e: e} }
+
+// File checks the task file at path.
+func (v *Validation) File(path string) {
+	v.check(func(one *validator) { one.file(path, &scope{keys: value.NewDict(), file: path}) })
+}
+
+// Tasks checks parsed tasks of the file at path.
+func (v *Validation) Tasks(path string, tasks []*Task) {
+	v.check(func(one *validator) { one.tasks(tasks, &scope{keys: value.NewDict(), file: path}) })
+}
+
+// Handlers checks parsed handlers of the file at path, which the tasks may notify.
+func (v *Validation) Handlers(path string, handlers []*Task) {
+	v.check(func(one *validator) {
+		one.handling = true
+		one.tasks(handlers, &scope{keys: value.NewDict(), file: path})
+	})
+}
+
+func (v *Validation) check(f func(*validator)) {
+	one := &validator{r: v.r, e: v.e, seen: map[string]bool{}, reach: &v.reach}
+	f(one)
+	v.errs = append(v.errs, one.errs...)
+	if !one.writes {
+		v.errs = append(v.errs, one.missing...)
+	}
+}
+
+// Err holds every fault found so far; nil if there is none.
+func (v *Validation) Err() error {
+	return source.Join(append(v.reach.faults(v.Topics, v.Hosts), v.errs...)...)
 }
 
 type validator struct {
-	r       *Runner
-	e       *expr.Engine
-	seen    map[string]bool // files and roles
-	chain   []string        // files under way, each brought in by the one before
-	errs    []error
-	missing []error // files that tasks name; some task may write them here
-	writes  bool    // a task may write files of the controller
-}
-
-func (v *validator) done() error {
-	if !v.writes {
-		v.errs = append(v.errs, v.missing...)
-	}
-	return source.Join(v.errs...)
+	r        *Runner
+	e        *expr.Engine
+	seen     map[string]bool // files and roles
+	chain    []string        // files under way, each brought in by the one before
+	errs     []error
+	missing  []error // files that tasks name; some task may write them here
+	writes   bool    // a task may write files of the controller
+	handling bool    // the tasks are handlers
+	reach    *reach
 }
 
 func (v *validator) file(path string, s *scope) {
@@ -62,6 +96,9 @@ func (v *validator) file(path string, s *scope) {
 	// Not r.file: a file with faults is read as far as it goes, and not kept.
 	f, err := v.r.parser.ReadFile(path)
 	v.errs = append(v.errs, err)
+	if f == nil || f.lost || v.handling && err != nil {
+		v.reach.unknown()
+	}
 	if f != nil {
 		v.tasks(f.Tasks, s)
 	}
@@ -70,6 +107,7 @@ func (v *validator) file(path string, s *scope) {
 func (v *validator) tasks(tasks []*Task, s *scope) {
 	for _, t := range tasks {
 		in := s.within(t)
+		v.reach.add(t, in, v.handling)
 		v.keys(t)
 		v.templates(t.Args, t.Module == "assert")
 		v.templates(t.Free, false)
@@ -101,6 +139,8 @@ func (v *validator) included(t *Task, s *scope) {
 	case "include_role", "import_role":
 		if name := constant(&Task{Args: t.Args}, "name", "role"); name != "" {
 			v.role(t, s, name)
+		} else {
+			v.reach.unknown()
 		}
 	case "include_vars":
 		name := constant(t, "file")
@@ -121,10 +161,12 @@ func (v *validator) included(t *Task, s *scope) {
 func (v *validator) includedTasks(t *Task, s *scope) {
 	name := constant(t, "file")
 	if name == "" {
+		v.reach.unknown()
 		return
 	}
 	path, err := Folders(s.dirs(v.r.o.Project)).Find("tasks", name)
 	if err != nil {
+		v.reach.unknown()
 		v.errs = append(v.errs, &source.Error{Pos: t.ModulePos, What: t.Module, Err: err})
 		return
 	}
@@ -157,6 +199,9 @@ func (v *validator) role(t *Task, s *scope, name string) {
 	p := &play{Runner: v.r}
 	dir := p.roleDir(s, name)
 	last := name[strings.LastIndex(name, ".")+1:]
+	if dir == "" {
+		v.reach.unknown()
+	}
 	if _, made := v.r.o.Roles[last]; dir == "" && made {
 		return
 	}
@@ -169,7 +214,14 @@ func (v *validator) role(t *Task, s *scope, name string) {
 	if from == "" {
 		from = "main"
 	}
-	key := dir + "\x00" + from
+	handlers := constant(&Task{Args: t.Args}, "handlers_from")
+	if handlers == "" {
+		handlers = "main"
+	}
+	if hasTemplate(t.Args) || len(t.ArgsFrom) > 0 {
+		v.reach.unknown()
+	}
+	key := dir + "\x00" + from + "\x00" + handlers
 	if v.seen[key] {
 		return
 	}
@@ -177,6 +229,7 @@ func (v *validator) role(t *Task, s *scope, name string) {
 	ro, err := p.loadRole(name, dir, "main", "main")
 	if err != nil {
 		v.errs = append(v.errs, err)
+		v.reach.unknown()
 		return
 	}
 	in := &scope{parent: s, keys: value.NewDict(), file: filepath.Join(dir, "tasks", "main.yml"), role: ro}
@@ -184,10 +237,13 @@ func (v *validator) role(t *Task, s *scope, name string) {
 		at := &Task{Module: "meta/main", ModulePos: source.Pos{File: filepath.Join(dir, "meta", "main.yml")}, Args: value.NewDict()}
 		v.role(at, in, dep.name)
 	}
-	for _, part := range []struct{ kind, name string }{{"tasks", from}, {"handlers", "main"}} {
+	for _, part := range []struct{ kind, name string }{{"tasks", from}, {"handlers", handlers}} {
 		path, ok := rolePath(dir, part.kind, part.name)
 		if ok {
+			were := v.handling
+			v.handling = part.kind == "handlers"
 			v.file(path, &scope{parent: in, keys: value.NewDict(), file: path, role: ro})
+			v.handling = were
 		} else if part.name != "main" {
 			v.errs = append(v.errs, source.Errorf(t.ModulePos, "%s: role %q has no %s/%s.yml", t.Module, name, part.kind, part.name))
 		}
@@ -254,66 +310,6 @@ func (v *validator) absent(t *Task, s *scope, err error) {
 		}
 	}
 	v.missing = append(v.missing, &source.Error{Pos: t.ModulePos, What: t.Module, Err: err})
-}
-
-// arguments checks the arguments that are constant beside others that are not; where all are
-// constant reading the file did.
-func (v *validator) arguments(t *Task, s *scope) {
-	def, ok := v.r.parser.modules[t.Module]
-	if !ok || !hasTemplate(t.Args) && !hasTemplate(t.Free) || len(t.ArgsFrom) > 0 {
-		return
-	}
-	for c := s; c != nil; c = c.parent {
-		if c.keys.Has("module_defaults") {
-			return
-		}
-	}
-	m := def.New()
-	known := value.NewDict()
-	known.SetPos(t.Args.Pos())
-	for k, x := range t.Args.All() {
-		if !hasTemplate(x) {
-			known.Set(k, x)
-			known.CopyPos(k, t.Args)
-		}
-	}
-	for _, f := range value.Fields(reflect.TypeOf(m).Elem()) {
-		if f.Required && t.Free == nil {
-			for _, name := range append([]string{f.Name}, f.Aliases...) {
-				if t.Args.Has(name) && !known.Has(name) {
-					known.Set(name, someValue(f.Type))
-				}
-			}
-		} else if f.Required && !known.Has(f.Name) {
-			known.Set(f.Name, someValue(f.Type))
-		}
-	}
-	if !takesAny(m) {
-		for _, k := range known.Keys() {
-			if !slices.Contains(argNames(m), k) {
-				known.Delete(k) // told already
-			}
-		}
-	}
-	v.errs = append(v.errs, prefix(t.Module, value.Decode(known, m))...)
-}
-
-// someValue stands for one that is not known yet.
-func someValue(t reflect.Type) any {
-	if t == reflect.TypeFor[time.Duration]() {
-		return int64(1)
-	}
-	switch t.Kind() {
-	case reflect.Bool:
-		return true
-	case reflect.Int, reflect.Int64, reflect.Float64:
-		return int64(1)
-	case reflect.Map, reflect.Struct, reflect.Pointer:
-		return value.NewDict()
-	case reflect.Slice:
-		return []any{}
-	}
-	return "x"
 }
 
 func (v *validator) keys(t *Task) {
