@@ -6,12 +6,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -185,67 +182,6 @@ func (s suite) live(t *testing.T) {
 	}
 }
 
-func (s suite) background(t *testing.T) {
-	dir := t.TempDir()
-	began := time.Now()
-	out := run(t, s.conn, engine.Cmd{Script: "mkfifo " + dir + "/f; (read x <" + dir + "/f; echo late; echo done >" + dir + "/g) & echo pid"})
-	if string(out.Stdout) != "pid\n" || time.Since(began) > 10*time.Second {
-		t.Errorf("stdout %q after %v", out.Stdout, time.Since(began))
-	}
-	run(t, s.conn, engine.Cmd{Script: "mkfifo " + dir + "/g; echo >" + dir + "/f"})
-	out = run(t, s.conn, engine.Cmd{Script: "cat " + dir + "/g"})
-	if string(out.Stdout) != "done\n" {
-		t.Errorf("the background process did not outlive its late output: %q", out.Stdout)
-	}
-}
-
-// cancelAt runs script, which makes the file ready when it is under way and in pid leaves
-// the id of a process, and cancels it then.
-func (s suite) cancelAt(t *testing.T, script string) {
-	dir := t.TempDir()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	cmd := engine.Cmd{Script: "P=" + dir + "/pid; " + script, Stdout: writerFunc(func(p []byte) {
-		if bytes.Contains(p, []byte("ready")) {
-			cancel()
-		}
-	})}
-	began := time.Now()
-	_, err := s.conn.Exec(ctx, cmd)
-	if !errors.Is(err, context.Canceled) || time.Since(began) > 15*time.Second {
-		t.Errorf("after %v: %v", time.Since(began), err)
-	}
-	if errors.Is(err, engine.ErrUnreachable) {
-		t.Errorf("%v says unreachable", err)
-	}
-	// What a killed process leaves may wait for its parent for a moment.
-	check := `p=$(cat ` + dir + `/pid); for i in 1 2 3 4 5 6 7 8 9 0; do
-		[ -d /proc/$p ] && ! grep -q '^State:.Z' /proc/$p/status || exit 0; sleep 0.2; done 2>/dev/null; exit 1`
-	if out, err := s.conn.Exec(t.Context(), engine.Cmd{Script: check}); err != nil {
-		t.Errorf("the process is still there: %v %s", err, out.Stderr)
-	}
-}
-
-func (s suite) cancel(t *testing.T) {
-	s.cancelAt(t, `sh -c 'echo $$ >'$P'; echo ready; exec sleep 1000'; echo not reached`)
-}
-
-func (s suite) cancelStubborn(t *testing.T) {
-	s.cancelAt(t, `trap "" TERM; sh -c 'trap "" TERM; echo $$ >'$P'; echo ready; while :; do sleep 1; done'`)
-}
-
-func (s suite) deadline(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := s.conn.Exec(ctx, engine.Cmd{Script: "sleep 1000"}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("err = %v", err)
-	}
-	if _, err := s.conn.Exec(ctx, engine.Cmd{Script: "true"}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("with a context that has ended: %v", err)
-	}
-	run(t, s.conn, engine.Cmd{Script: "true"})
-}
-
 func (s suite) parallel(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 30 {
@@ -271,158 +207,6 @@ func (s suite) shellDies(t *testing.T) {
 	}
 }
 
-func (s suite) upload(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "a 'b'")
-	for _, c := range []struct {
-		text string
-		perm fs.FileMode
-	}{{"one", 0o644}, {"", 0o600}, {"three", 0o755}} {
-		if err := s.conn.Upload(t.Context(), file, c.perm, strings.NewReader(c.text)); err != nil {
-			t.Fatal(err)
-		}
-		fi, err := os.Stat(file)
-		b, _ := os.ReadFile(file)
-		if err != nil || fi.Mode() != c.perm || string(b) != c.text {
-			t.Errorf("%q, mode %v, %v; want %q, %v", b, fi.Mode(), err, c.text, c.perm)
-		}
-		var got bytes.Buffer
-		if err := s.conn.Download(t.Context(), file, &got); err != nil || got.String() != c.text {
-			t.Errorf("Download: %q, %v", got.String(), err)
-		}
-	}
-	err := s.conn.Upload(t.Context(), file, 0o644, io.MultiReader(strings.NewReader("half"), failingReader{}))
-	if !errors.Is(err, errRead) {
-		t.Errorf("a source that fails: %v", err)
-	}
-	if b, _ := os.ReadFile(file); string(b) != "three" {
-		t.Errorf("then the file holds %q", b)
-	}
-	if err := s.conn.Upload(t.Context(), dir+"/none/x", 0o644, strings.NewReader("x")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("without the folder: %v", err)
-	}
-	if l, _ := os.ReadDir(dir); len(l) != 1 {
-		t.Errorf("left behind: %v", l)
-	}
-}
-
-func (s suite) large(t *testing.T) {
-	want := make([]byte, 20<<20)
-	rand.Read(want)
-	file := filepath.Join(t.TempDir(), "large")
-	if err := s.conn.Upload(t.Context(), file, 0o600, bytes.NewReader(want)); err != nil {
-		t.Fatal(err)
-	}
-	h := sha256.New()
-	if err := s.conn.Download(t.Context(), file, h); err != nil {
-		t.Fatal(err)
-	}
-	if sum := sha256.Sum256(want); !bytes.Equal(h.Sum(nil), sum[:]) {
-		t.Error("what came back differs")
-	}
-}
-
-func (s suite) downloadMissing(t *testing.T) {
-	if err := s.conn.Download(t.Context(), t.TempDir()+"/none", io.Discard); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("err = %v", err)
-	}
-	if err := s.conn.Download(t.Context(), t.TempDir(), io.Discard); err == nil || errors.Is(err, engine.ErrUnreachable) {
-		t.Errorf("of a folder: %v", err)
-	}
-}
-
-func (s suite) dial(t *testing.T) {
-	for _, c := range [][2]string{{"tcp", "127.0.0.1:0"}, {"unix", filepath.Join(t.TempDir(), "s")}} {
-		l, err := net.Listen(c[0], c[1])
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		go func() {
-			if conn, err := l.Accept(); err == nil {
-				io.WriteString(conn, "hello")
-				conn.Close()
-			}
-		}()
-		conn, err := s.conn.Dial(t.Context(), c[0], l.Addr().String())
-		if err != nil {
-			t.Errorf("%s: %v", c[0], err)
-			continue
-		}
-		if b, err := io.ReadAll(conn); string(b) != "hello" {
-			t.Errorf("%s: %q, %v", c[0], b, err)
-		}
-		conn.Close()
-	}
-	if c, err := s.conn.Dial(t.Context(), "unix", filepath.Join(t.TempDir(), "none")); err == nil {
-		c.Close()
-		t.Error("dialled a socket that is not there")
-	}
-}
-
-func (s suite) stream(t *testing.T) {
-	st, ok := s.conn.(engine.Streamer)
-	if !ok {
-		t.Skip("no engine.Streamer")
-	}
-	c, err := st.Stream(t.Context(), []string{"sh", "-c", "echo oops >&2; head -c 5"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	io.WriteString(c, "a\x00b\ncrest")
-	b, err := io.ReadAll(c)
-	if string(b) != "a\x00b\nc" || err == nil || !strings.Contains(err.Error(), "oops") {
-		t.Errorf("read %q, %v", b, err)
-	}
-}
-
-func (s suite) functions(t *testing.T) {
-	for range 2 {
-		cmd := engine.Cmd{Functions: "f() { echo \"$1\"; }", Script: "f \"$X\"; f b", Env: map[string]string{"X": "it's"}}
-		if out := run(t, s.conn, cmd); string(out.Stdout) != "it's\nb\n" {
-			t.Errorf("printed %q", out.Stdout)
-		}
-	}
-	if out, err := s.conn.Exec(t.Context(), engine.Cmd{Script: "f 2>/dev/null"}); out.Status != 127 {
-		t.Errorf("a function outlives its command: %q, %v", out.Stdout, err)
-	}
-}
-
-func (s suite) keeper(t *testing.T) {
-	c, ok := s.conn.(engine.Keeper)
-	if !ok {
-		t.Skip("no engine.Keeper")
-	}
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	k, ok := c.Keep(t.Context(), nil, []string{"cat"})
-	for began := time.Now(); !ok; k, ok = c.Keep(t.Context(), nil, []string{"cat"}) {
-		if time.Since(began) > 20*time.Second {
-			t.Fatal("the program is never lent")
-		}
-		<-tick.C
-	}
-	defer k.Release()
-	for _, question := range []string{"it's\n", "a\nb\n", ""} {
-		if got, err := k.Ask(t.Context(), question+"end\n", "end"); got != question || err != nil {
-			t.Errorf("asked %q: %q, %v", question, got, err)
-		}
-	}
-	if _, ok := c.Keep(t.Context(), nil, []string{"cat"}); ok {
-		t.Error("lent twice")
-	}
-}
-
-func (s suite) writerFails(t *testing.T) {
-	_, err := s.conn.Exec(t.Context(), engine.Cmd{Script: "echo x; sleep 1000", Stdout: failingWriter{}})
-	if !errors.Is(err, errWrite) {
-		t.Errorf("err = %v", err)
-	}
-}
-
-type onlyReader struct{ io.Reader }
-
 type counter int64
 
 func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return len(p), nil }
@@ -430,16 +214,3 @@ func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return l
 type writerFunc func([]byte)
 
 func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }
-
-var (
-	errRead  = errors.New("cannot read")
-	errWrite = errors.New("cannot write")
-)
-
-type failingReader struct{}
-
-func (failingReader) Read([]byte) (int, error) { return 0, errRead }
-
-type failingWriter struct{}
-
-func (failingWriter) Write([]byte) (int, error) { return 0, errWrite }

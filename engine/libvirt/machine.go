@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -57,67 +55,6 @@ func (m *Machine) ConsoleLog() string { return m.mark().Console }
 
 func (m *Machine) op(verb string, budget time.Duration, again bool) op {
 	return op{what: fmt.Sprintf("%s %q", verb, m.Name()), budget: budget, again: again}
-}
-
-// State is whether the machine runs, by libvirt; a guest that hangs runs.
-func (m *Machine) State(ctx context.Context) (engine.PowerState, error) {
-	s, _, err := m.state(ctx)
-	return s, err
-}
-
-// Why tells people the state with its reason, such as "paused: I/O error, see the space
-// on the host's disk".
-func (m *Machine) Why(ctx context.Context) (string, error) {
-	s, why, err := m.state(ctx)
-	if err != nil || why == "" {
-		return string(s), err
-	}
-	return string(s) + ": " + why, nil
-}
-
-func (m *Machine) state(ctx context.Context) (engine.PowerState, string, error) {
-	type answer struct{ state, reason int32 }
-	dom := m.dom()
-	a, err := ask(ctx, m.host.link, m.op("read the state of", queryBudget, true), func(r *rpc.Libvirt) (answer, error) {
-		state, reason, err := r.DomainGetState(dom, 0)
-		return answer{state, reason}, err
-	})
-	if err != nil {
-		return "", "", err
-	}
-	s, why := powerState(a.state, a.reason)
-	return s, why, nil
-}
-
-// powerState translates virDomainState and its reason (libvirt-domain.h).
-func powerState(state, reason int32) (engine.PowerState, string) {
-	switch rpc.DomainState(state) {
-	case rpc.DomainShutoff:
-		switch rpc.DomainShutoffReason(reason) {
-		case rpc.DomainShutoffCrashed:
-			return engine.Crashed, "the emulator ended unexpectedly"
-		case rpc.DomainShutoffFailed:
-			return engine.Off, "it could not be started"
-		}
-		return engine.Off, ""
-	case rpc.DomainCrashed:
-		return engine.Crashed, "the guest panicked"
-	case rpc.DomainPmsuspended:
-		return engine.Paused, "the guest went to sleep"
-	case rpc.DomainPaused:
-		switch rpc.DomainPausedReason(reason) {
-		case rpc.DomainPausedIoerror:
-			return engine.Paused, "I/O error on a disk; see the free space on the host"
-		case rpc.DomainPausedSave, rpc.DomainPausedSnapshot:
-			return engine.Paused, "its memory is being saved, or that was cut off"
-		case rpc.DomainPausedWatchdog:
-			return engine.Paused, "the guest's watchdog fired"
-		case rpc.DomainPausedCrashed:
-			return engine.Paused, "the guest panicked"
-		}
-		return engine.Paused, ""
-	}
-	return engine.Running, ""
 }
 
 // await waits until the state satisfies is, and returns it.
@@ -334,79 +271,4 @@ func (m *Machine) Remove(ctx context.Context) error {
 		return err
 	}
 	return m.host.releasePort(ctx, k.Port)
-}
-
-// SSH is where the guest's sshd is reached from the host, host:port. Where the
-// address is not known beforehand it waits for a lease, the host's ARP table or the
-// guest's agent to name one.
-func (m *Machine) SSH(ctx context.Context) (string, error) {
-	k := m.mark()
-	switch {
-	case k.Port != 0:
-		return net.JoinHostPort("127.0.0.1", strconv.Itoa(k.Port)), nil
-	case k.Address != "":
-		return k.Address, nil
-	}
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		addr, err := m.lease(ctx, k.MAC)
-		if addr != "" {
-			return net.JoinHostPort(addr, "22"), nil
-		}
-		if errors.Is(err, engine.ErrUnreachable) || errors.Is(err, engine.ErrNotExist) {
-			return "", err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return "", fmt.Errorf("find the address of %q on %q: no lease, ARP entry or agent names one: %w", m.Name(), m.host.Name(), ctx.Err())
-		}
-	}
-}
-
-// lease asks each source of addresses once; "" where none knows one.
-func (m *Machine) lease(ctx context.Context, mac string) (string, error) {
-	sources := []rpc.DomainInterfaceAddressesSource{
-		rpc.DomainInterfaceAddressesSrcLease, rpc.DomainInterfaceAddressesSrcAgent, rpc.DomainInterfaceAddressesSrcArp,
-	}
-	dom := m.dom()
-	var last error
-	for _, src := range sources {
-		cards, err := ask(ctx, m.host.link, m.op("read the address of", destroyBudget, true), func(r *rpc.Libvirt) ([]rpc.DomainInterface, error) {
-			return r.DomainInterfaceAddresses(dom, uint32(src), 0)
-		})
-		if err != nil {
-			last = err
-			continue
-		}
-		if a := pickAddress(cards, mac); a != "" {
-			return a, nil
-		}
-	}
-	return "", last
-}
-
-// pickAddress is the first global address of the card with the MAC, or of any but the
-// loopback if mac is empty; IPv4 before IPv6.
-func pickAddress(cards []rpc.DomainInterface, mac string) string {
-	v6 := ""
-	for _, c := range cards {
-		if mac != "" && (len(c.Hwaddr) == 0 || !strings.EqualFold(c.Hwaddr[0], mac)) {
-			continue
-		}
-		for _, a := range c.Addrs {
-			ip := net.ParseIP(a.Addr)
-			if ip == nil || ip.IsLoopback() || ip.IsLinkLocalUnicast() {
-				continue
-			}
-			if ip.To4() != nil {
-				return ip.String()
-			}
-			if v6 == "" {
-				v6 = ip.String()
-			}
-		}
-	}
-	return v6
 }
