@@ -77,4 +77,3 @@ func (s suite) writerFails(t *testing.T) {
 		t.Errorf("err = %v", err)
 	}
 }
-

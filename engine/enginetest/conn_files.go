@@ -75,7 +75,6 @@ func (s suite) downloadMissing(t *testing.T) {
 	}
 }
 
-
 type onlyReader struct{ io.Reader }
 
 var (
