@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -29,7 +26,6 @@ func settingsOf(inv *inventory.Inventory, vm inventory.VM) (runner.Settings, err
 	if s.Template, err = domainTemplate(inv, vm); err != nil {
 		return s, err
 	}
-	s.CacheVars = cacheVars(inv, vm)
 	return s, nil
 }
 
@@ -280,38 +276,6 @@ var steering = map[string]bool{
 	"playbook_dir": true, "omit": true, "vm": true, "kvm_host": true, "snapshot_type": true,
 	"wait_until_reachable": true, "wait_until_port_reachable": true, "connection_timeout": true,
 	"retry_count": true, "retry_delay": true, "project_revision": true, "project_id": true,
-}
-
-// number is the variable that tells the VMs of a count apart. They share their states
-// unless something reads it.
-const number = "vm_index"
-
-// cacheVars digests every variable that a phase could read, unevaluated.
-func cacheVars(inv *inventory.Inventory, vm inventory.VM) []engine.Input {
-	vars := inv.VMVars(vm)
-	var inputs []engine.Input
-	numbered := false
-	for _, name := range vars.Names() {
-		if steering[name] || name == number || strings.HasPrefix(name, "ansible_") || strings.HasPrefix(name, "inventory_") {
-			continue
-		}
-		v, _ := vars.Raw(name)
-		text, err := json.Marshal(v)
-		if err != nil {
-			continue // a value made on reading, such as hostvars
-		}
-		numbered = numbered || bytes.Contains(text, []byte(number))
-		in := engine.Input{Name: "variable " + name, Digest: runner.Digest(text)}
-		if len(text) <= 200 && !runner.Secret(name) {
-			in.Text = string(text)
-		}
-		inputs = append(inputs, in)
-	}
-	if numbered {
-		text := strconv.Itoa(vm.Index)
-		inputs = append(inputs, engine.Input{Name: "variable " + number, Digest: runner.Digest([]byte(text)), Text: text})
-	}
-	return inputs
 }
 
 // phasesDir is the folder of a VM's phase files. Where there is none the project would

@@ -19,6 +19,7 @@ import (
 // phaseTasks runs phase files in guests. It is engine.Tasks.
 type phaseTasks struct {
 	*session
+	keys  *layerKeys
 	local engine.Conn // nil where the inventory does not let files run here
 
 	slots  task.Slots                 // of tasks with throttle, among all VMs
@@ -27,7 +28,7 @@ type phaseTasks struct {
 }
 
 func (s *session) tasks() *phaseTasks {
-	t := &phaseTasks{session: s, states: map[string]*task.HostState{}}
+	t := &phaseTasks{session: s, keys: s.layerKeys(s.inv, s.flags.tags, s.flags.skipTags), states: map[string]*task.HostState{}}
 	if conn, _, err := s.inv.HostVars("localhost").Get("ansible_connection"); err == nil && conn == "local" {
 		t.local = local.New()
 	}
@@ -51,13 +52,13 @@ func (t *phaseTasks) PhaseFile(vm inventory.VM, phase string) (string, []string,
 	return file, searched, nil
 }
 
-// Inputs is what the outcome of a phase file depends on.
+// Inputs is what the outcome of a phase file depends on: files, and the variables read there.
 func (t *phaseTasks) Inputs(vm inventory.VM, file string) ([]engine.Input, error) {
 	var before []string
 	if first, _, err := t.PhaseFile(vm, phases.Dependencies); err == nil && first != "" && first != file {
 		before = append(before, first)
 	}
-	return t.runner(nil).Closure(file, t.inv.VMVars(vm).With(definitionVars(vm)), before...)
+	return t.keys.inputs(vm, file, before...)
 }
 
 // Run runs a phase's tasks, and takes over what they say of the phases to come.
@@ -145,7 +146,7 @@ func (t *phaseTasks) delegate(_ context.Context, name string) (engine.Conn, erro
 
 // taskOptions are what every runner of task files of an inventory has.
 func (a *app) taskOptions(inv *inventory.Inventory) task.Options {
-	return task.Options{Modules: modules.All(), Extra: inv.Extra(), Own: []string{number}, Project: inv.Dir(), RolePaths: []string{filepath.Join(inv.Dir(), "roles")}}
+	return task.Options{Modules: modules.All(), Extra: inv.Extra(), Project: inv.Dir(), RolePaths: []string{filepath.Join(inv.Dir(), "roles")}}
 }
 
 // definitionVars are the variables that tell a VM's tasks what it is.

@@ -5,17 +5,18 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"farm/engine"
 	"farm/inventory"
 )
 
 // layerFormat is part of every key: a new format makes old layers miss.
-const layerFormat = 1
+const layerFormat = 2
 
 // states works out the names and keys of a VM's cached states. A key covers the
 // parent's key, the parts of the definition that reach the guest, the files of the
-// phases that lead to the state with everything they read, and the variables. An
+// phases that lead to the state with everything they read, variables too. An
 // input that cannot be known makes the state uncacheable, which costs time only.
 func (r *run) states(vm inventory.VM, base engine.Layer, s Settings) (map[string]engine.CachedState, error) {
 	if !s.Cache {
@@ -26,7 +27,7 @@ func (r *run) states(vm inventory.VM, base engine.Layer, s Settings) (map[string
 		return nil, err
 	}
 	clean := state("clean", base.Key, []engine.Input{hardware})
-	inputs := append([]engine.Input{hardware}, s.CacheVars...)
+	inputs := []engine.Input{hardware}
 	for _, phase := range []string{"dependencies", "init"} {
 		file, _, err := r.Tasks.PhaseFile(vm, phase)
 		if err != nil {
@@ -39,7 +40,11 @@ func (r *run) states(vm inventory.VM, base engine.Layer, s Settings) (map[string
 		if err != nil {
 			return nil, engine.Blame(engine.UserFault, err)
 		}
-		inputs = append(inputs, read...)
+		for _, in := range read {
+			if !slices.Contains(inputs, in) {
+				inputs = append(inputs, in)
+			}
+		}
 	}
 	name := fmt.Sprintf("%s.%s.init", s.Project, s.Revision)
 	return map[string]engine.CachedState{"clean": clean, "init": state(name, base.Key, inputs)}, nil

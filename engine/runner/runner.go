@@ -87,9 +87,7 @@ type Settings struct {
 	Allowed  map[string]bool // allowed_phases; nil = all
 	Project  string          // project_id
 	Revision string          // project_revision
-	// CacheVars is the digest of the variables that phases can read.
-	CacheVars []engine.Input
-	Timeout   func(phase string) time.Duration
+	Timeout  func(phase string) time.Duration
 	// Template is the user's domain template, rendered; "" = none.
 	Template string
 	// SnapshotType is "external", or "" for none.

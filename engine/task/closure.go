@@ -1,14 +1,12 @@
 package task
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
+	"cmp"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 
 	"farm/engine"
@@ -37,6 +35,11 @@ type closure struct {
 	seen   map[string]bool // paths, "tasks PATH", "variable NAME"
 	inputs []engine.Input
 	errs   []error
+	reads  expr.Mentions
+	// watched is the state of every file and folder that was looked at; loose says that this is
+	// not enough to tell whether the closure is still the same.
+	watched map[string]state
+	loose   bool
 }
 
 // Closure lists the files that the task file at path reads: itself, what it includes,
@@ -49,21 +52,33 @@ type closure struct {
 //
 // A file that is named by a constant and does not exist is an error.
 func (r *Runner) Closure(path string, vars *expr.Vars, before ...string) ([]engine.Input, error) {
+	c, err := r.close(path, vars, before)
+	return c.inputs, err
+}
+
+func (r *Runner) close(path string, vars *expr.Vars, before []string) (*closure, error) {
 	set := &produced{names: map[string]bool{}}
+	var firsts []*closure
 	for _, f := range before {
-		r.closure(f, vars, set) // its faults and files are told for itself
+		firsts = append(firsts, r.closure(f, vars, set)) // its faults and files are told for itself
 	}
 	c := r.closure(path, vars, set)
 	for known := -1; known != set.size(); { // a task may set what one before it, by a loop or another file, reads
 		known = set.size()
 		c = r.closure(path, vars, set)
 	}
-	sort.Slice(c.inputs, func(i, j int) bool { return c.inputs[i].Name < c.inputs[j].Name })
-	return c.inputs, source.Join(c.errs...)
+	for _, first := range firsts {
+		maps.Copy(c.watched, first.watched)
+		c.loose = c.loose || first.loose
+	}
+	slices.SortFunc(c.inputs, func(a, b engine.Input) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Digest, b.Digest))
+	})
+	return c, source.Join(c.errs...)
 }
 
 func (r *Runner) closure(path string, vars *expr.Vars, set *produced) *closure {
-	c := &closure{r: r, vars: vars, set: set, seen: map[string]bool{}}
+	c := &closure{r: r, vars: vars, set: set, seen: map[string]bool{}, watched: map[string]state{}}
 	c.file(path, &scope{keys: value.NewDict(), file: path})
 	return c
 }
@@ -74,18 +89,20 @@ func (c *closure) file(path string, s *scope) {
 		return
 	}
 	c.seen["tasks "+path] = true
-	c.add(path)
+	c.watch(path)
 	f, err := c.r.file(path)
 	if err != nil {
 		c.errs = append(c.errs, err)
 		return
 	}
+	c.meaning(path, tasksValue(f.Tasks))
 	c.tasks(f.Tasks, s)
 }
 
 func (c *closure) tasks(tasks []*Task, s *scope) {
 	for _, t := range tasks {
 		in := s.within(t)
+		c.mentions(t)
 		if t.IsBlock() {
 			for _, list := range [][]*Task{t.Block, t.Rescue, t.Always} {
 				c.tasks(list, in)
@@ -100,7 +117,7 @@ func (c *closure) tasks(tasks []*Task, s *scope) {
 func (c *closure) task(t *Task, s *scope) {
 	find := Folders(s.dirs(c.r.o.Project))
 	c.set.add(t)
-	c.lookups(t, s)
+	c.look([]any{t.Keys, t.Args, t.Free, t.ArgsFrom}, s, t)
 	switch {
 	case t.Module == "include_tasks" || t.Module == "import_tasks":
 		for _, path := range c.paths(t, find, "tasks", c.names(t, s, "file")) {
@@ -109,10 +126,12 @@ func (c *closure) task(t *Task, s *scope) {
 	case t.Module == "include_vars":
 		for _, arg := range []string{"file", "dir"} {
 			for _, path := range c.paths(t, find, "vars", c.names(t, s, arg)) {
-				c.tree(path)
+				c.varTree(path, s)
 				c.set.file(path)
 			}
 		}
+	case t.Module == "ansible":
+		c.ansible(t, s)
 	case strings.HasSuffix(t.Module, "_role"):
 		for _, arg := range []string{"name", "role"} {
 			for _, name := range c.names(t, s, arg) {
@@ -136,6 +155,7 @@ func (c *closure) task(t *Task, s *scope) {
 // roleDirs are the folders of the roles that a name may mean.
 func (c *closure) roleDirs(s *scope, name fileName) (dirs []string) {
 	p := &play{Runner: c.r}
+	c.watchNames(p.roleFolders(s), "", name)
 	if !name.glob {
 		if dir := p.roleDir(s, name.text); dir != "" {
 			dirs = append(dirs, dir)
@@ -167,6 +187,7 @@ func (c *closure) paths(t *Task, find Folders, kind string, names []fileName) (p
 		if strings.Contains(name, "://") {
 			continue
 		}
+		c.watchNames(find, kind, n)
 		if n.glob {
 			var dirs []string
 			for _, dir := range find {
@@ -216,36 +237,51 @@ func (c *closure) role(name, dir string, s *scope) {
 		return
 	}
 	c.seen["role "+dir] = true
-	for _, sub := range []string{"tasks", "handlers", "defaults", "vars", "meta", "files", "templates", "library"} {
-		if _, err := os.Stat(filepath.Join(dir, sub)); err == nil {
-			c.tree(filepath.Join(dir, sub))
-		}
-	}
+	c.watch(dir)
 	p := &play{Runner: c.r}
 	ro, err := p.loadRole(name, dir, "main", "main")
 	if err != nil {
 		c.errs = append(c.errs, err)
 		return
 	}
+	in := &scope{parent: s, keys: value.NewDict(), role: ro}
 	for _, d := range ro.deps {
-		if dep := p.roleDir(&scope{parent: s, keys: value.NewDict(), role: ro}, d.name); dep != "" {
+		c.watchNames(p.roleFolders(in), "", fileName{text: d.name})
+		if dep := p.roleDir(in, d.name); dep != "" {
 			c.role(d.name, dep, s)
 		}
 	}
-	matches, _ := filepath.Glob(filepath.Join(dir, "tasks", "*.y*ml"))
-	for _, path := range matches {
-		c.file(path, &scope{parent: s, keys: value.NewDict(), file: path, role: ro})
+	for _, sub := range []string{"tasks", "handlers"} {
+		matches, _ := filepath.Glob(filepath.Join(literal(dir), sub, "*.y*ml"))
+		for _, path := range matches {
+			c.file(path, &scope{parent: s, keys: value.NewDict(), file: path, role: ro})
+		}
+	}
+	for _, sub := range []string{"tasks", "handlers", "defaults", "vars", "meta", "files", "templates", "library"} {
+		switch _, err := os.Stat(filepath.Join(dir, sub)); {
+		case err != nil:
+		case sub == "defaults" || sub == "vars" || sub == "meta":
+			c.varTree(filepath.Join(dir, sub), in)
+		default:
+			c.tree(filepath.Join(dir, sub))
+		}
 	}
 }
 
 // tree adds a file, or all files below a folder.
 func (c *closure) tree(root string) {
+	c.walk(root, c.add)
+}
+
+// walk calls f for the regular files below root, and for root if it is one.
+func (c *closure) walk(root string, f func(path string)) {
 	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		c.watch(path)
 		if err == nil && e.Type().IsRegular() {
-			c.add(path)
+			f(path)
 		} else if err == nil && e.Type()&fs.ModeSymlink != 0 {
 			if st, serr := os.Stat(path); serr == nil && st.Mode().IsRegular() {
-				c.add(path)
+				f(path)
 			}
 		}
 		return err
@@ -260,40 +296,33 @@ func (c *closure) add(path string) {
 		return
 	}
 	c.seen[path] = true
+	c.watch(path)
 	digest, err := sum(path)
 	if err != nil {
 		c.errs = append(c.errs, err)
 		return
 	}
-	name := path
-	if rel, err := filepath.Rel(c.r.o.Project, path); err == nil && c.r.o.Project != "" && !strings.HasPrefix(rel, "..") {
-		name = rel
-	}
-	c.inputs = append(c.inputs, engine.Input{Name: "file " + name, Digest: digest})
-	c.own(path)
+	c.inputs = append(c.inputs, engine.Input{Name: "file " + c.short(path), Digest: digest})
 }
 
-// own adds the host's own variables that a file mentions. Files longer than any task
-// file or template are left out.
-func (c *closure) own(path string) {
-	st, err := os.Stat(path)
-	if len(c.r.o.Own) == 0 || err != nil || st.Size() > maxMention {
+// meaning adds a file by what it says: neither comments nor how it is laid out count.
+func (c *closure) meaning(path string, v any) {
+	if c.seen[path] {
 		return
 	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return // sum has read it
+	digest, ok := Digest(v)
+	if !ok {
+		c.add(path)
+		return
 	}
-	for _, name := range c.r.o.Own {
-		if key := "variable " + name; bytes.Contains(text, []byte(name)) && !c.seen[key] {
-			c.seen[key] = true
-			v, _, _ := c.vars.Get(name)
-			shown := value.Text(v)
-			digest := sha256.Sum256([]byte(shown))
-			c.inputs = append(c.inputs, engine.Input{Name: key, Digest: hex.EncodeToString(digest[:]), Text: shown})
-		}
-	}
+	c.seen[path] = true
+	c.inputs = append(c.inputs, engine.Input{Name: "file " + c.short(path), Digest: digest})
 }
 
-// maxMention bounds the files that are searched for variables, in bytes.
-const maxMention = 1 << 20
+// short is a path from the project's folder, if it lies in it.
+func (c *closure) short(path string) string {
+	if rel, err := filepath.Rel(c.r.o.Project, path); err == nil && c.r.o.Project != "" && !strings.HasPrefix(rel, "..") {
+		return rel
+	}
+	return path
+}

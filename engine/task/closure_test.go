@@ -58,7 +58,7 @@ func TestClosureKnowsWhatItCannotKnow(t *testing.T) {
 			"file main.yaml|file vars/Debian.yaml|file vars/Fedora.yaml|file vars/other.json"},
 		{"a loop over results", "- {say: x, register: r}\n- {copy: {src: '{{ item }}', dest: /}, loop: '{{ r.list }}'}\n", "file main.yaml|unknown main.yaml:2:3: what copy reads " + runs},
 		{"variables of a file", "- include_vars: other.yaml\n- {copy: {src: '{{ y }}', dest: /}}\n", "file main.yaml|file vars/other.yaml|unknown main.yaml:2:3: what copy reads " + runs + ": it depends on y"},
-		{"lookups", "- {say: \"{{ lookup('file', dir) }}\", vars: {dir: '/dev/null'}}\n", "file main.yaml|lookup main.yaml:1:9"},
+		{"lookups", "- {say: \"{{ lookup('file', dir) }}\", vars: {dir: '/dev/null'}}\n", "file main.yaml|lookup main.yaml {{ lookup('file', dir) }}"},
 		{"a lookup of a result", "- {say: x, register: r}\n- {say: \"{{ lookup('file', r.stdout) }}\"}\n", "file main.yaml|unknown main.yaml:2:3: what say reads " + runs + ": it depends on r"},
 		{"templates that include", "- {template: {src: in.j2, dest: /}}\n", "file main.yaml|file templates/in.j2|file templates/look.j2|file templates/plain.j2"},
 		{"templates that look up", "- {template: {src: look.j2, dest: /}}\n", "file main.yaml|file templates/look.j2|unknown templates/look.j2: what the template looks up is known only when it is rendered"},
@@ -100,32 +100,5 @@ func TestClosureChangesWithALookup(t *testing.T) {
 	}
 	if digest("one") == digest("two") {
 		t.Error("what is looked up does not count")
-	}
-}
-
-func TestClosureListsTheHostsOwnVariablesThatAFileMentions(t *testing.T) {
-	for text, want := range map[string]string{
-		"- say: hello\n":            "main.yaml",
-		"- say: '{{ vm_index }}'\n": "main.yaml variable vm_index=7",
-		"- template: {src: n.j2}\n": "main.yaml templates/n.j2 variable vm_index=7",
-	} {
-		b := newBench(t, map[string]string{"main.yaml": text, "templates/n.j2": "number {{ vm_index }}"})
-		b.o.Own = []string{"vm_index", "other"}
-		in, err := task.New(b.o).Closure(filepath.Join(b.dir, "main.yaml"),
-			expr.New(expr.Options{ReadFile: os.ReadFile}).Vars(value.NewDict("vm_index", int64(7))))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for _, i := range in {
-			name := strings.ReplaceAll(strings.TrimPrefix(i.Name, "file "), b.dir+"/", "")
-			if i.Text != "" {
-				name += "=" + i.Text
-			}
-			got = append(got, name)
-		}
-		if strings.Join(got, " ") != want {
-			t.Errorf("%q: got %s, want %s", text, got, want)
-		}
 	}
 }

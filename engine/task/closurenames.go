@@ -1,9 +1,6 @@
 package task
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -179,13 +176,17 @@ func (c *closure) unsure(v *expr.Vars) (names []string) {
 	return names
 }
 
-// unknown notes that a task reads something that cannot be told before the tasks run.
+// unknown notes that a task reads something that cannot be told before the tasks run; names
+// are the variables that it depends on.
 func (c *closure) unknown(t *Task, names string) {
-	at := t.Pos.String()
-	if rel, err := filepath.Rel(c.r.o.Project, at); err == nil && c.r.o.Project != "" && !strings.HasPrefix(rel, "..") {
-		at = rel
-	}
-	why := fmt.Sprintf("%s: what %s reads is known only when it runs", at, t.Module)
+	c.unknownAt(t.Pos, "what "+t.Module+" reads", names)
+}
+
+// unknownAt notes that something is read that cannot be told before the tasks run;
+// names are the variables that it depends on.
+func (c *closure) unknownAt(pos source.Pos, what, names string) {
+	at := c.short(pos.String())
+	why := fmt.Sprintf("%s: %s is known only when it runs", at, what)
 	if names != "" {
 		why += ": it depends on " + names
 	}
@@ -195,34 +196,51 @@ func (c *closure) unknown(t *Task, names string) {
 // What else reads files: calls in templates, and statements in files that are templates.
 var (
 	lookupCall  = regexp.MustCompile(`\b(lookup|query|q)\s*\(`)
+	includeName = regexp.MustCompile(`\{%[-+]?\s*(?:include|import|from|extends)\s+['"]([^'"]+)['"]`)
 	includeStmt = regexp.MustCompile(`\{%[-+]?\s*(include|import|from|extends)\b`)
 )
 
-// lookups adds the values of templates that look something up.
-func (c *closure) lookups(t *Task, s *scope) {
+// look adds the values of the templates in v that look something up. t is the task that
+// they are of, if any.
+func (c *closure) look(v any, s *scope, t *Task) {
 	var vars *expr.Vars
-	eachTemplate([]any{t.Keys, t.Args, t.Free, t.ArgsFrom}, func(tmpl value.Template) {
-		if !lookupCall.MatchString(tmpl.Text) {
+	eachTemplate(v, func(tmpl value.Template) {
+		if !looksUp(tmpl.Text) {
 			return
 		}
-		if c.vars == nil {
-			c.unknown(t, "")
-			return
+		c.loose = true
+		unsure := []string(nil)
+		if c.vars != nil {
+			if vars == nil {
+				vars = (&play{Runner: c.r, h: &HostState{Vars: c.vars}}).vars(s, nil)
+			}
+			v := vars.With()
+			val, err := v.Eval(tmpl)
+			digest, ok := Digest(val)
+			if unsure = c.unsure(v); err == nil && ok && len(unsure) == 0 {
+				c.inputs = append(c.inputs, engine.Input{Name: "lookup " + c.short(tmpl.Pos.File) + " " + tmpl.Text, Digest: digest})
+				return
+			}
 		}
-		if vars == nil {
-			vars = (&play{Runner: c.r, h: &HostState{Vars: c.vars}}).vars(s, nil)
-		}
-		v := vars.With()
-		val, err := v.Eval(tmpl)
-		unsure := c.unsure(v)
-		text, jerr := json.Marshal(val)
-		if err != nil || jerr != nil || len(unsure) > 0 {
+		if t != nil {
 			c.unknown(t, strings.Join(unsure, ", "))
-			return
+		} else {
+			c.unknownAt(tmpl.Pos, "what is looked up", strings.Join(unsure, ", "))
 		}
-		sum := sha256.Sum256(text)
-		c.inputs = append(c.inputs, engine.Input{Name: "lookup " + tmpl.Pos.String(), Digest: hex.EncodeToString(sum[:])})
 	})
+}
+
+// ofVariables are the lookups that read nothing but variables.
+var ofVariables = regexp.MustCompile(`^\s*['"](ansible\.builtin\.)?(vars|varnames|dict|list|items|nested|together|indexed_items|sequence|subelements|flattened)['"]`)
+
+// looksUp reports whether a template looks up anything but variables.
+func looksUp(text string) bool {
+	for _, m := range lookupCall.FindAllStringIndex(text, -1) {
+		if !ofVariables.MatchString(text[m[1]:]) {
+			return true
+		}
+	}
+	return false
 }
 
 func eachTemplate(v any, f func(value.Template)) {
@@ -247,11 +265,36 @@ func (c *closure) template(path string) {
 	if err != nil {
 		return // the task fails
 	}
+	if c.seen["template "+path] {
+		return
+	}
+	c.seen["template "+path] = true
+	c.engine().MentionFile(&c.reads, path, string(text))
 	if includeStmt.Match(text) {
 		c.tree(filepath.Dir(path))
+		c.included(path, text)
 	}
-	if lookupCall.Match(text) {
-		c.inputs = append(c.inputs, engine.Input{Name: "unknown " + path, Unknown: path + ": what the template looks up is known only when it is rendered"})
+	if looksUp(string(text)) {
+		c.inputs = append(c.inputs, engine.Input{Name: "unknown " + c.short(path), Unknown: c.short(path) + ": what the template looks up is known only when it is rendered"})
+	}
+}
+
+// included adds the variables and lookups of what a template includes: of every file of its folder
+// where a name is made up.
+func (c *closure) included(path string, text []byte) {
+	dir := filepath.Dir(path)
+	names := includeName.FindAllSubmatch(text, -1)
+	for _, m := range names {
+		if _, err := os.Stat(filepath.Join(dir, string(m[1]))); err != nil {
+			names = nil
+		}
+	}
+	if len(names) == 0 || len(names) != len(includeStmt.FindAll(text, -1)) {
+		c.walk(dir, c.template)
+		return
+	}
+	for _, m := range names {
+		c.template(filepath.Join(dir, string(m[1])))
 	}
 }
 

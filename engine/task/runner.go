@@ -31,9 +31,6 @@ type Options struct {
 	StartAt string
 	// Extra are variables over all others (-e).
 	Extra *value.Dict
-	// Own are variables that differ between hosts which share their cached states: Closure
-	// lists those that a file mentions.
-	Own []string
 	// Project is the folder in which files, roles and includes are looked up last.
 	Project string
 	// RolePaths are further folders that hold roles.
