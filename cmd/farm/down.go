@@ -70,16 +70,51 @@ func (a *app) down(ctx context.Context, ids []string, all bool) error {
 func (a *app) end(ctx context.Context, s *store.Store, m store.Machine) (how string, err error) {
 	h, err := a.hostOf(ctx, s, m)
 	if err != nil {
-		return "", err
+		return "", again(err, m, "down")
 	}
 	defer h.close()
+	how, err = a.endOn(ctx, s, h, m)
+	return how, again(err, m, "down")
+}
+
+// endOn is end on an open hypervisor.
+func (a *app) endOn(ctx context.Context, s *store.Store, h *hypervisor, m store.Machine) (how string, err error) {
 	machine, err := h.host.Machine(ctx, m.Name)
 	if errors.Is(err, engine.ErrNotExist) {
-		return "was gone already; its files and its record are removed", a.strike(ctx, s, h, m)
+		return "was gone already; its files and its record are removed", a.strikeGone(ctx, s, h, m)
 	} else if err != nil {
 		return "", err
 	}
 	return "ended", a.removeMachine(ctx, s, h, machine)
+}
+
+// again adds to an error of a hypervisor what to do once it answers; nil stays nil.
+func again(err error, m store.Machine, command string) error {
+	if err == nil || engine.FaultOf(err) == engine.UserFault || engine.FaultOf(err) == engine.Cancelled {
+		return err
+	}
+	return fmt.Errorf("%w; the machine stays on record: `farm %s %s` again once %q answers", err, command, m.VM, m.Host)
+}
+
+// strikeGone is strike for a machine that a hypervisor was asked for and does not have. It is
+// refused where that may be another hypervisor than the one that had it.
+func (a *app) strikeGone(ctx context.Context, s *store.Store, h *hypervisor, m store.Machine) error {
+	by, elsewhere, err := a.controllerOf(ctx, s, m.Run)
+	if err != nil {
+		return err
+	}
+	folders, err := h.folders(ctx)
+	if err != nil {
+		return err
+	}
+	f, there := folders[m.Name]
+	if there && f.foreign {
+		return engine.Blamef(engine.UserFault, "it is not there, but its files in %s are of another system that shares them; they and the record are left alone", m.Dir)
+	}
+	if elsewhere && !h.recorded(m, f, there, elsewhere) {
+		return engine.Blamef(engine.UserFault, "it is not there as that is reached from here; it was made from %q, ask there", by)
+	}
+	return a.strike(ctx, s, h, m)
 }
 
 // strike removes the files and the record of a machine that its hypervisor no longer has.
@@ -103,6 +138,13 @@ func (a *app) hostOf(ctx context.Context, s *store.Store, m store.Machine) (*hyp
 			return nil, err
 		}
 		h.Password = password
+	}
+	if h.Connection == "local" {
+		if by, elsewhere, err := a.controllerOf(ctx, s, m.Run); err != nil {
+			return nil, err
+		} else if elsewhere {
+			return nil, engine.Blamef(engine.UserFault, "hypervisor %q is the own one of %q, which shares these records; run farm there", m.Host, by)
+		}
 	}
 	h.Locked = "" // a lock keeps new VMs out, not the owner of an old one
 	opened := a.openHosts(ctx, []inventory.Hypervisor{h})[0]

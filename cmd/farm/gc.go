@@ -64,14 +64,19 @@ func (a *app) gc(ctx context.Context, hosts []*hypervisor, dry bool) error {
 	removed := 0
 	for _, h := range hosts {
 		if h.err != nil {
-			fmt.Fprintf(a.err, "farm: %s: not looked at: %v; nothing of it is forgotten, run `farm gc` again once it answers\n", h.Name, h.err)
-			failed = append(failed, fmt.Errorf("%s: %w", h.Name, h.err))
+			again := "; nothing of it is forgotten: `farm gc` again once it answers"
+			if h.Locked != "" {
+				again = ""
+			}
+			fmt.Fprintf(a.err, "farm: %s: not looked at: %v%s\n", h.Name, h.err, again)
+			failed = append(failed, h.err)
 			continue
 		}
 		n, err := a.gcAll(ctx, s, h, dry)
 		removed += n
 		if err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", h.Name, err))
+			fmt.Fprintf(a.err, "farm: %s: %v; `farm gc` again goes on with it\n", h.Name, err)
+			failed = append(failed, err)
 		}
 	}
 	word := "removed"
@@ -79,7 +84,10 @@ func (a *app) gc(ctx context.Context, hosts []*hypervisor, dry bool) error {
 		word = "to be removed"
 	}
 	fmt.Fprintf(a.out, "%d %s\n", removed, word)
-	return engine.Blame(engine.FarmFault, errors.Join(failed...))
+	if len(failed) > 0 {
+		return &exitError{exitStatus(engine.Blame(engine.FarmFault, errors.Join(failed...)))}
+	}
+	return nil
 }
 
 // gcAll removes everything on a host that nobody owns any more.

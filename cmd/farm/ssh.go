@@ -47,19 +47,19 @@ func (a *app) ssh(ctx context.Context, id string, command []string) error {
 	}
 	h, err := a.hostOf(ctx, s, m)
 	if err != nil {
-		return engine.Blame(engine.FarmFault, err)
+		return engine.Blame(engine.FarmFault, again(fmt.Errorf("enter %s on %q: %w", m.VM, m.Host, err), m, "ssh"))
 	}
 	defer h.close()
 	machine, err := h.host.Machine(ctx, m.Name)
 	if errors.Is(err, engine.ErrNotExist) {
-		if err := a.strike(ctx, s, h, m); err != nil {
-			return engine.Blame(engine.FarmFault, err)
+		if err := a.strikeGone(ctx, s, h, m); err != nil {
+			return engine.Blame(engine.FarmFault, fmt.Errorf("enter %s on %q: %w", m.VM, m.Host, err))
 		}
 		return engine.Blamef(engine.FarmFault, "enter %s on %q: the machine %q is gone, ended by somebody else or with its host; "+
 			"its files and its record are removed now", m.VM, m.Host, m.Name)
 	}
 	if err != nil {
-		return engine.Blame(engine.FarmFault, err)
+		return engine.Blame(engine.FarmFault, again(fmt.Errorf("enter %s on %q: %w", m.VM, m.Host, err), m, "ssh"))
 	}
 	guest, err := a.enter(ctx, h, m, machine)
 	if err != nil {
