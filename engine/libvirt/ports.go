@@ -114,12 +114,9 @@ func (h *Host) DropPorts(ctx context.Context, dry bool) ([]string, error) {
 }
 
 func (h *Host) dropStale(ctx context.Context, dry bool) (dropped []string, err error) {
-	out, err := h.cfg.Conn.Exec(ctx, engine.Cmd{Script: listScript, Keep: 1 << 20})
-	if err != nil {
-		return nil, fmt.Errorf("read the reserved ports: %w", err)
-	}
-	if len(out.Stdout) == 0 {
-		return nil, nil
+	old, err := h.oldPorts(ctx)
+	if err != nil || len(old) == 0 {
+		return nil, err
 	}
 	doms, err := h.domains(ctx)
 	if err != nil {
@@ -127,21 +124,42 @@ func (h *Host) dropStale(ctx context.Context, dry bool) (dropped []string, err e
 	}
 	there := map[string]bool{}
 	for _, d := range doms {
-		there[h.holder(d.Name)] = true
+		there[d.Name] = true
 	}
-	for line := range strings.Lines(string(out.Stdout)) {
-		port, holder, _ := strings.Cut(strings.TrimSpace(line), " ")
-		n, err := strconv.Atoi(port)
-		if err != nil || there[holder] || !strings.HasPrefix(holder, h.cfg.URI+" ") {
+	for _, p := range old {
+		if there[p.machine] {
 			continue
 		}
 		if !dry {
-			h.cfg.Log.Info("giving back the port of a machine that is gone", "host", h.cfg.Name, "port", n, "holder", holder)
-			if err := h.releasePort(ctx, n); err != nil {
+			h.cfg.Log.Info("giving back the port of a machine that is gone", "host", h.cfg.Name, "port", p.port, "machine", p.machine)
+			if err := h.releasePort(ctx, p.port); err != nil {
 				return dropped, err
 			}
 		}
-		dropped = append(dropped, fmt.Sprintf("%d of %s", n, clean(strings.TrimPrefix(holder, h.cfg.URI+" "))))
+		dropped = append(dropped, fmt.Sprintf("%d of %s", p.port, p.machine))
 	}
 	return dropped, nil
+}
+
+// reservation is a port reserved for a machine of this daemon.
+type reservation struct {
+	port    int
+	machine string
+}
+
+// oldPorts are the reservations that listScript prints and that are this daemon's.
+func (h *Host) oldPorts(ctx context.Context) ([]reservation, error) {
+	out, err := h.cfg.Conn.Exec(ctx, engine.Cmd{Script: listScript, Keep: 1 << 20})
+	if err != nil {
+		return nil, fmt.Errorf("read the reserved ports: %w", err)
+	}
+	var old []reservation
+	for line := range strings.Lines(string(out.Stdout)) {
+		port, holder, _ := strings.Cut(strings.TrimSpace(line), " ")
+		name, ours := strings.CutPrefix(holder, h.holder(""))
+		if n, err := strconv.Atoi(port); err == nil && ours {
+			old = append(old, reservation{n, clean(name)})
+		}
+	}
+	return old, nil
 }
