@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -186,8 +187,8 @@ func (s *ansibleStep) playbooks() (books []string, err error) {
 	if len(s.Roles) > 0 {
 		roles := []any{}
 		for _, name := range s.Roles {
-			if dir, err := s.find("roles", name); err == nil {
-				name = dir
+			if name, err = s.role(name); err != nil {
+				return nil, err
 			}
 			roles = append(roles, name)
 		}
@@ -208,6 +209,25 @@ func (s *ansibleStep) playbooks() (books []string, err error) {
 		books = append(books, file)
 	}
 	return books, nil
+}
+
+// role is a role's name for Ansible. One that is found here is linked into the step's folder, as Ansible
+// shows the whole path of one that is named by it.
+func (s *ansibleStep) role(name string) (string, error) {
+	dir, err := s.find("roles", name)
+	if err != nil {
+		return name, nil // Ansible looks elsewhere too, and complains
+	}
+	link := filepath.Join(s.dir, "roles", filepath.Base(dir))
+	if err := os.MkdirAll(filepath.Dir(link), 0o700); err != nil {
+		return "", err
+	}
+	if err := os.Symlink(dir, link); errors.Is(err, fs.ErrExist) {
+		return dir, nil // another of the same name
+	} else if err != nil {
+		return "", err
+	}
+	return filepath.Base(dir), nil
 }
 
 func anyList(list []string) []any {

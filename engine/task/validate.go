@@ -153,6 +153,8 @@ func (v *validator) included(t *Task, s *scope) {
 		} else if _, err := ReadVars(path); err != nil {
 			v.errs = append(v.errs, err)
 		}
+	case "ansible":
+		v.ansible(t, s)
 	default:
 		v.named(t, s)
 	}
