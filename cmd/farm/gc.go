@@ -20,9 +20,11 @@ func newGCCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gc [INVENTORY]",
 		Short: "Remove what no run owns any more",
-		Long: "Remove machines and their files that a run left behind because it was cut off, and machines that were\n" +
-			"kept and whose time is over, on the hypervisors of INVENTORY; without it on this machine's own.\n" +
-			"Nothing that farm did not make is touched.",
+		Long: "Remove machines and their files that a run left behind because it was cut off, machines that were kept\n" +
+			"and whose time is over, images left half made with the processes that still make them, and ports of\n" +
+			"machines that are gone, on the hypervisors of INVENTORY; without it on this machine's own.\n" +
+			"Nothing that farm did not make is touched, and nothing of another user, controller or FARM_HOME\n" +
+			"whose lease is not over.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			hosts, err := a.hostsOf(cmd.Context(), args, &invOpts)
