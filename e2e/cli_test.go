@@ -47,7 +47,7 @@ func TestCheckChangesNothing(t *testing.T) {
 - assert: {that: [copied is changed, not file.stat.exists]}
 `,
 	})
-	o := p.run(0, "--check", "-eunique="+filepath.Base(filepath.Dir(t.TempDir())))
+	o := p.run(0, "--check", "-eproject_id="+filepath.Base(filepath.Dir(t.TempDir())))
 	if slices.Contains(o.phases("tiny/amd64"), "create init") {
 		t.Error("a check made a layer")
 	}

@@ -37,7 +37,7 @@ WantedBy=multi-user.target
 - debug: {msg: "made: {{ made.stdout }}, system: {{ up.stdout }}"}
 `,
 	})
-	unique := "-eunique=" + filepath.Base(filepath.Dir(t.TempDir()))
+	unique := "-eproject_id=" + filepath.Base(filepath.Dir(t.TempDir()))
 	p.run(0, unique).says("made: hello")
 	p.nothingLeft()
 	second := p.run(0, unique)

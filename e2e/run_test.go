@@ -29,7 +29,7 @@ func TestRunGoesOnFromTheInitLayer(t *testing.T) {
 	fresh := []string{"prepare", "startup", "create clean", "dependencies", "init", "create init", "main", "terminate", "shutdown"}
 	again := []string{"prepare", "restore clean", "startup", "dependencies", "init", "create init", "main", "terminate", "shutdown"}
 	cached := []string{"prepare", "restore init", "startup", "main", "terminate", "shutdown"}
-	unique := "-eunique=" + t.Name() + strings.ReplaceAll(t.TempDir(), "/", "_") // layers of earlier tests do not fit
+	unique := "-eproject_id=" + t.Name() + strings.ReplaceAll(t.TempDir(), "/", "_") // layers of earlier tests do not fit
 
 	first := p.run(0, unique)
 	if got := first.phases("tiny/amd64"); got[1] == "restore clean" { // an earlier test made the same clean state

@@ -30,6 +30,8 @@ type Layers interface {
 	List(ctx context.Context) ([]Layer, error)
 	// Remove deletes a layer that nothing stands on.
 	Remove(ctx context.Context, key string) error
+	// Expire is Remove for a layer that was made before a time; no error if there is none.
+	Expire(ctx context.Context, key string, before time.Time) error
 }
 
 // Layer is a frozen disk state on a host.

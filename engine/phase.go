@@ -58,6 +58,8 @@ type CachedState struct {
 	Name   string // "clean", "vde.0.init"
 	Parent string // key
 	Inputs []Input
+	// NotBefore is when a layer must have been made to be used; zero = at any time.
+	NotBefore time.Time
 }
 
 // Guest opens connections to guests.

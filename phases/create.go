@@ -27,6 +27,9 @@ func (p create) Run(ctx context.Context, r *engine.Run) error {
 	if !ok {
 		return engine.Skip("this kind of hypervisor cannot freeze the disks of a running machine")
 	}
+	if err := p.expire(ctx, r); err != nil {
+		return fmt.Errorf("layer %q: %w", state.Name, err)
+	}
 	// Two VMs may want the same layer. Only one may let its disks go on over it: the other's
 	// would stand on blocks that they were not written over.
 	release, err := r.Layers.Reserve(ctx, state.Key)
@@ -59,6 +62,23 @@ func (p create) Run(ctx context.Context, r *engine.Run) error {
 		return fmt.Errorf("layer %q: %w", state.Name, err)
 	}
 	r.Layer = layer
+	return nil
+}
+
+// expire removes the layer where it is too old, and before it the one that stands on it.
+func (p create) expire(ctx context.Context, r *engine.Run) error {
+	states := []engine.CachedState{r.States["init"]}
+	if p.name == CreateClean {
+		states = append(states, r.States["clean"])
+	}
+	for _, s := range states {
+		if s.Key == "" || s.NotBefore.IsZero() {
+			continue
+		}
+		if err := r.Layers.Expire(ctx, s.Key, s.NotBefore); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -38,6 +38,7 @@ type runFlags struct {
 	offline  bool
 	tags     []string
 	skipTags []string
+	refresh  []string
 }
 
 func newRunCommand(a *app) *cobra.Command {
@@ -67,6 +68,7 @@ func newRunCommand(a *app) *cobra.Command {
 	fl.BoolVar(&f.offline, "offline", false, "use images from the cache only")
 	fl.StringSliceVarP(&f.tags, "tags", "t", nil, "only tasks with these tags")
 	fl.StringSliceVar(&f.skipTags, "skip-tags", nil, "no tasks with these tags")
+	fl.StringSliceVar(&f.refresh, "refresh", nil, "run `phase` anew though its outcome is kept: startup, dependencies or init")
 	return cmd
 }
 
@@ -108,6 +110,9 @@ type session struct {
 func (a *app) run(ctx context.Context, path string, f *runFlags) (err error) {
 	s := &session{app: a, flags: f, mask: &runner.Mask{}}
 	if s.keep, err = f.keepMode(a.getenv); err != nil {
+		return err
+	}
+	if _, err := refreshed(f.refresh); err != nil {
 		return err
 	}
 	if f.parallel < 0 {
@@ -290,6 +295,9 @@ func (s *session) config() (runner.Config, error) {
 		Tasks:    s.guestTasks, Guest: guests{s}, Journal: journal{s.app, s.store, s.hosts}, Bus: s.bus,
 		Dir: s.dir, User: s.user(), Inventory: s.path, Home: home, Keep: s.keep, KeepFor: s.flags.keepFor,
 		Parallel: s.flags.parallel, FailFast: s.flags.failFast, Check: s.flags.check,
+	}
+	if c.Refresh, err = refreshed(s.flags.refresh); err != nil {
+		return c, err
 	}
 	var hosts []dispatch.Host
 	for _, h := range s.hosts {

@@ -40,11 +40,15 @@ func limitsOf(inv *inventory.Inventory, vm inventory.VM) (runner.Settings, error
 	}
 	allowed := get.value("allowed_phases")
 	timeout := get.value("phase_timeout")
+	age := get.value("phase_max_age")
 	if get.err != nil {
 		return s, get.err
 	}
 	var err error
 	if s.Allowed, err = allowedPhases(allowed); err != nil {
+		return s, engine.Blame(engine.UserFault, err)
+	}
+	if s.MaxAge, err = maxAges(age); err != nil {
 		return s, engine.Blame(engine.UserFault, err)
 	}
 	s.Timeout, err = timeouts(timeout)
@@ -64,6 +68,7 @@ var settingRules = value.Rules{
 	{Path: "snapshot_type", Rule: value.OneOf("external", "internal", "none")},
 	{Path: "allowed_phases", Rule: phaseList},
 	{Path: "phase_timeout", Rule: phaseTimeout},
+	{Path: "phase_max_age", Rule: func(any) (string, string) { return "", "" }}, // checkMaxAge
 	{Path: "connection_timeout", Rule: value.Time},
 	{Path: "retry_count", Rule: value.Whole(0, math.MaxInt32, "")},
 	{Path: "retry_delay", Rule: value.Whole(0, math.MaxInt32, "seconds")},
@@ -149,6 +154,9 @@ func checkSettings(inv *inventory.Inventory, vm inventory.VM) error {
 		for i, item := range list {
 			errs = append(errs, checkPhase("allowed_phases", item, d.ItemPos("allowed_phases", i)))
 		}
+	}
+	if v, _ := d.Get("phase_max_age"); v != nil {
+		errs = append(errs, checkMaxAge(v, d))
 	}
 	if v, _ := d.Get("phase_timeout"); v != nil {
 		by, _ := v.(*value.Dict)
@@ -272,7 +280,7 @@ func timeouts(v any) (func(string) time.Duration, error) {
 // steering are variables that phases do not see the effect of; they are not part of a
 // layer's key. Neither are Ansible's own (how the guest is reached) nor magic ones.
 var steering = map[string]bool{
-	"allowed_phases": true, "phase_timeout": true, "config": true, "groups": true, "hostvars": true, "group_names": true,
+	"allowed_phases": true, "phase_timeout": true, "phase_max_age": true, "config": true, "groups": true, "hostvars": true, "group_names": true,
 	"playbook_dir": true, "omit": true, "vm": true, "kvm_host": true, "snapshot_type": true,
 	"wait_until_reachable": true, "wait_until_port_reachable": true, "connection_timeout": true,
 	"retry_count": true, "retry_delay": true, "project_revision": true, "project_id": true,

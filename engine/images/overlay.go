@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"time"
 
 	"farm/engine"
 )
@@ -196,7 +197,7 @@ func (s *Store) freezeIn(ctx context.Context, dir string, m engine.FreezeSpec) (
 func (s *Store) Remove(ctx context.Context, key string) error {
 	err := checkKey(key)
 	if err == nil {
-		err = s.removeLayer(ctx, key)
+		err = s.removeLayer(ctx, key, time.Time{})
 	}
 	if err != nil {
 		return engine.Blame(blameFor(err), fmt.Errorf("remove layer %.12s on %s: %w", key, s.conn, err))
@@ -204,7 +205,20 @@ func (s *Store) Remove(ctx context.Context, key string) error {
 	return nil
 }
 
-func (s *Store) removeLayer(ctx context.Context, key string) error {
+// Expire deletes a layer that was made before a time, as Remove does; no error if there is none.
+func (s *Store) Expire(ctx context.Context, key string, before time.Time) error {
+	err := checkKey(key)
+	if err == nil {
+		err = s.removeLayer(ctx, key, before)
+	}
+	if err != nil && !errors.Is(err, engine.ErrNotExist) {
+		return engine.Blame(blameFor(err), fmt.Errorf("make layer %.12s on %s anew: %w", key, s.conn, err))
+	}
+	return nil
+}
+
+// removeLayer deletes a layer; with a time only one that was made before.
+func (s *Store) removeLayer(ctx context.Context, key string, before time.Time) error {
 	leave, err := enter(ctx, s.freezing)
 	if err != nil {
 		return err
@@ -218,6 +232,11 @@ func (s *Store) removeLayer(ctx context.Context, key string) error {
 	records, err := s.records(ctx)
 	if err != nil {
 		return err
+	}
+	for _, r := range records {
+		if r.Layer.Key == key && !before.IsZero() && !r.Layer.Created.Before(before) {
+			return nil
+		}
 	}
 	for _, r := range records {
 		if r.Layer.Parent == key {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"farm/engine"
 	"farm/inventory"
@@ -14,11 +15,40 @@ import (
 // layerFormat is part of every key: a new format makes old layers miss.
 const layerFormat = 2
 
-// states works out the names and keys of a VM's cached states. A key covers the
-// parent's key, the parts of the definition that reach the guest, the files of the
+// states are a VM's cached states, and since when they must have been made.
+func (r *run) states(vm inventory.VM, base engine.Layer, s Settings) (map[string]engine.CachedState, error) {
+	states, err := States(r.Tasks, vm, base.Key, s)
+	for name, phases := range map[string][]string{"clean": {"startup"}, "init": {"startup", "dependencies", "init"}} {
+		if st, ok := states[name]; ok {
+			st.NotBefore = r.notBefore(s, phases)
+			states[name] = st
+		}
+	}
+	return states, err
+}
+
+// notBefore is when a layer of the phases must have been made, zero for any time.
+func (r *run) notBefore(s Settings, phases []string) (at time.Time) {
+	for _, phase := range phases {
+		when := time.Time{}
+		if s.MaxAge != nil && s.MaxAge(phase) > 0 {
+			when = time.Now().Add(-s.MaxAge(phase))
+		}
+		if r.Refresh[phase] {
+			when = r.began
+		}
+		if when.After(at) {
+			at = when
+		}
+	}
+	return at.Truncate(time.Second) // as layers have it
+}
+
+// States works out the names and keys of a VM's cached states over the base with a key. A key covers
+// the parent's key, the parts of the definition that reach the guest, the files of the
 // phases that lead to the state with everything they read, variables too. An
 // input that cannot be known makes the state uncacheable, which costs time only.
-func (r *run) states(vm inventory.VM, base engine.Layer, s Settings) (map[string]engine.CachedState, error) {
+func States(tasks engine.Tasks, vm inventory.VM, base string, s Settings) (map[string]engine.CachedState, error) {
 	if !s.Cache {
 		return map[string]engine.CachedState{"clean": {}, "init": {}}, nil
 	}
@@ -26,17 +56,17 @@ func (r *run) states(vm inventory.VM, base engine.Layer, s Settings) (map[string
 	if err != nil {
 		return nil, err
 	}
-	clean := state("clean", base.Key, []engine.Input{hardware})
+	clean := state("clean", base, []engine.Input{hardware})
 	inputs := []engine.Input{hardware}
 	for _, phase := range []string{"dependencies", "init"} {
-		file, _, err := r.Tasks.PhaseFile(vm, phase)
+		file, _, err := tasks.PhaseFile(vm, phase)
 		if err != nil {
 			return nil, engine.Blame(engine.UserFault, err)
 		}
 		if file == "" {
 			continue
 		}
-		read, err := r.Tasks.Inputs(vm, file)
+		read, err := tasks.Inputs(vm, file)
 		if err != nil {
 			return nil, engine.Blame(engine.UserFault, err)
 		}
@@ -47,7 +77,7 @@ func (r *run) states(vm inventory.VM, base engine.Layer, s Settings) (map[string
 		}
 	}
 	name := fmt.Sprintf("%s.%s.init", s.Project, s.Revision)
-	return map[string]engine.CachedState{"clean": clean, "init": state(name, base.Key, inputs)}, nil
+	return map[string]engine.CachedState{"clean": clean, "init": state(name, base, inputs)}, nil
 }
 
 func state(name, parent string, inputs []engine.Input) engine.CachedState {

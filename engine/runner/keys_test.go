@@ -2,6 +2,7 @@ package runner
 
 import (
 	"testing"
+	"time"
 
 	"farm/engine"
 )
@@ -14,5 +15,21 @@ func TestStateWithAnUnknownInputIsNotCached(t *testing.T) {
 	s := state("p.0.init", "base", []engine.Input{known, {Name: "unknown init.yaml:3:3", Unknown: "init.yaml:3:3: a name comes from a result"}})
 	if s.Key != "" || s.Why != "init.yaml:3:3: a name comes from a result" {
 		t.Errorf("an unknown input gives %+v", s)
+	}
+}
+
+func TestNotBeforeIsTheLatestOfAgesAndRefreshes(t *testing.T) {
+	began := time.Now()
+	s := Settings{MaxAge: func(phase string) time.Duration { return map[string]time.Duration{"init": time.Hour}[phase] }}
+	r := &run{began: began}
+	if at := r.notBefore(s, []string{"startup"}); !at.IsZero() {
+		t.Errorf("a phase without a limit: %v", at)
+	}
+	if at := r.notBefore(s, []string{"dependencies", "init"}); time.Since(at) < time.Hour || time.Since(at) > time.Hour+time.Minute {
+		t.Errorf("an hour: %v", time.Since(at))
+	}
+	r.Refresh = map[string]bool{"dependencies": true}
+	if at := r.notBefore(s, []string{"dependencies", "init"}); !at.Equal(began.Truncate(time.Second)) {
+		t.Errorf("refreshed: %v, want %v", at, began)
 	}
 }

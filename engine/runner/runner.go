@@ -79,6 +79,8 @@ type Config struct {
 	Parallel  int  // VMs at once; 0 = as many as have room
 	FailFast  bool // start nothing new after a failure
 	Check     bool // change nothing in guests and make no layers
+	// Refresh are phases that run anew though the state that they lead to is kept.
+	Refresh map[string]bool
 }
 
 // Settings are the variables that steer one VM's run.
@@ -88,6 +90,8 @@ type Settings struct {
 	Project  string          // project_id
 	Revision string          // project_revision
 	Timeout  func(phase string) time.Duration
+	// MaxAge is how long the outcome of a phase may be used; nil or 0 = for ever.
+	MaxAge func(phase string) time.Duration
 	// Template is the user's domain template, rendered; "" = none.
 	Template string
 	// SnapshotType is "external", or "" for none.
@@ -99,6 +103,7 @@ type run struct {
 	Config
 	queue *dispatch.Queue
 	ended chan verdict
+	began time.Time
 	// live is how many VMs are under way.
 	live int
 	stop bool
@@ -114,7 +119,7 @@ type verdict struct {
 // nothing new starts, and what runs goes on to its `always` phases; these end when
 // hard does. The outcome is in the bus's State.
 func Run(ctx, hard context.Context, c Config) {
-	r := &run{Config: c, queue: dispatch.New(c.Hosts), ended: make(chan verdict)}
+	r := &run{Config: c, queue: dispatch.New(c.Hosts), ended: make(chan verdict), began: time.Now()}
 	r.Bus.Emit(engine.Event{Kind: engine.RunStarted})
 	r.refuse(r.queue.Add(c.VMs...))
 	var wg sync.WaitGroup

@@ -139,7 +139,11 @@ func (v *vmRun) valid(ctx context.Context, name string) bool {
 	if s.Key == "" {
 		return false
 	}
-	_, err := v.Layers.Find(ctx, s.Key)
+	l, err := v.Layers.Find(ctx, s.Key)
+	if err == nil && l.Created.Before(s.NotBefore) {
+		v.Run.Emit(engine.Event{Kind: engine.Progress, Text: fmt.Sprintf("layer %s of %s is made anew", s.Name, l.Created.Format(time.DateTime))})
+		return false
+	}
 	if err != nil && !errors.Is(err, engine.ErrNotExist) {
 		v.warn("layer %s cannot be used: %v", s.Name, err)
 	}
