@@ -14,9 +14,13 @@ import (
 	"testing"
 	"time"
 
+	xssh "golang.org/x/crypto/ssh"
+
+	"farm/bench/sshd"
 	"farm/engine"
 	"farm/engine/images"
 	"farm/engine/local"
+	"farm/engine/ssh"
 	"farm/inventory"
 )
 
@@ -33,14 +37,25 @@ echo $$ $a $b; wait`
 	return err
 }
 
-// preparing is the command that makes an image in the store that its argument names, until
-// somebody kills it.
+// preparing is the command that makes an image until somebody kills it, in the store that its
+// first argument names: here, or over SSH where address, user, key file and host key follow.
 func preparing() {
+	ctx := context.Background()
+	var conn engine.Conn = local.New()
+	if len(os.Args) > 2 {
+		over, err := ssh.Dial(ctx, ssh.Config{
+			Name: "hv", Addr: os.Args[2], User: os.Args[3], KeyFiles: []string{os.Args[4]}, HostKeys: []string{os.Args[5]}, Timeout: 10 * time.Second,
+		})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		conn = over
+	}
 	vm := inventory.VM{ID: "p/t"}
 	vm.Def.Metadata.Sources = []inventory.Source{{BeforeProvision: []inventory.CallbackTask{{Callback: "lasting"}}}}
 	vm.Def.Disks = []inventory.Disk{{Size: "1G"}}
-	ctx := context.Background()
-	s, err := images.Open(ctx, local.New(), os.Args[1])
+	s, err := images.Open(ctx, conn, os.Args[1])
 	if err == nil {
 		_, err = s.Base(ctx, engine.Preparation{VM: vm, Callback: func(string) (engine.CallbackDef, error) {
 			return engine.CallbackDef{Name: "lasting", New: func() engine.Callback { return &lasting{} }}, nil
@@ -50,8 +65,27 @@ func preparing() {
 }
 
 func TestKilledFarmTakesItsCallbacksAlong(t *testing.T) {
+	killWhilePreparing(t)
+}
+
+func TestKilledFarmTakesItsCallbacksAlongOverSSH(t *testing.T) {
+	if _, err := exec.LookPath("/usr/sbin/sshd"); err != nil {
+		t.Skip("needs /usr/sbin/sshd")
+	}
+	server, err := sshd.Start(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	killWhilePreparing(t, server.Addr, server.User, server.KeyFile, strings.TrimSpace(string(xssh.MarshalAuthorizedKey(server.HostKey))))
+}
+
+// killWhilePreparing kills the command preparing while its callback works, and wants
+// nothing of that to be left.
+func killWhilePreparing(t *testing.T, over ...string) {
+	t.Helper()
 	dir := t.TempDir()
-	cmd := exec.Command("preparing", dir)
+	cmd := exec.Command("preparing", append([]string{dir}, over...)...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
