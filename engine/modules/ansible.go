@@ -19,18 +19,18 @@ import (
 // Ansible runs a playbook or roles on the host with the controller's ansible-playbook, for what needs
 // modules or plugins that only Ansible has. It needs ansible-playbook on the controller (Debian's package
 // ansible or ansible-core) and Python on the host. The one host of its inventory has this one's name,
-// groups and variables, and is reached through the connection that is there. Each task is told as one
-// of this task. The result has changed, failed, stats (ok, changed, failures, skipped, unreachable, rescued,
-// ignored of each host) and tasks: a list of play, name, action, file, host, status and result. What the
-// playbook does on localhost it does on the controller. With check_mode and diff it gets --check and --diff,
-// with become --become; `environment` is that of ansible-playbook.
+// groups and variables, and is reached through the connection that is there. Each of its tasks is told as a
+// part of this one. The result has changed, failed, stats (ok, changed, failures, skipped, unreachable,
+// rescued and ignored of each host) and tasks (of each play, name, action, file, host, status and result).
+// Plays for localhost run on the controller. check_mode and diff become --check and --diff, become is
+// --become; `environment` is that of ansible-playbook.
 type Ansible struct {
 	// File of the playbook, looked up beside the task file and in the project.
 	Playbook string `yaml:"playbook"`
-	// Roles to run before the playbook: names, or folders; looked up as those of import_role, then as
-	// Ansible does. They or a playbook are needed.
+	// Names or folders of roles to run, before the playbook if there is one too; looked up beside the
+	// task file and in the project, then as Ansible does.
 	Roles []string `yaml:"roles"`
-	// Collections that have to be installed on the controller; roles are looked up in them too.
+	// What has to be installed on the controller, as NAMESPACE.NAME; roles are looked up there too.
 	Collections []string `yaml:"collections"`
 	// Variables over all others.
 	ExtraVars *value.Dict `yaml:"extra_vars"`
