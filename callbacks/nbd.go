@@ -23,6 +23,12 @@ type blocks struct {
 	stop func() error
 }
 
+// nbdScript serves an image on the socket nbd in a folder, which goes with it, also where farm is
+// killed and what its callbacks run is ended.
+const nbdScript = `trap : HUP INT TERM
+qemu-nbd -k "$1/nbd" -f "$2" -- "$3"; status=$?
+rm -rf -- "$1"; exit $status`
+
 // openBlocks opens an image whose header was checked. It needs no root.
 func openBlocks(ctx context.Context, im *engine.Image, file, format string) (*blocks, error) {
 	out, err := sh(ctx, im, shortly, `mktemp -d /tmp/farm-nbd.XXXXXX`) // a socket's path is short
@@ -34,7 +40,7 @@ func openBlocks(ctx context.Context, im *engine.Image, file, format string) (*bl
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() {
-		out, err := im.Conn.Exec(ctx, engine.Cmd{Argv: []string{"qemu-nbd", "-k", socket, "-f", format, "--", file}, Dir: "/"})
+		out, err := im.Conn.Exec(ctx, engine.Cmd{Argv: []string{"/bin/sh", "-c", nbdScript, "farm", dir, format, file}, Dir: "/"})
 		if err != nil {
 			err = out.Because(err)
 		}
