@@ -20,7 +20,7 @@ const workMark = "FARM_WORK"
 // first, so that tools undo what they did elsewhere. `ours FOLDER` fails for one that another
 // system, which shares these files and whose locks may not show here, made within a day.
 const dropScript = engine.SystemScript + `
-patience=50 # fifths of a second
+patience=100 # fifths of a second
 ours() {
 	[ ! -s "$1/system" ] || [ "$(cat "$1/system")" = "$system" ] || [ -n "$(find "$1" -prune -mmin +1440)" ]
 }

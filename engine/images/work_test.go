@@ -111,7 +111,7 @@ func TestDropInsists(t *testing.T) {
 	s := open(t, newHost(t))
 	dir := half(t, s, "deaf")
 	deaf := work(t, `trap "" TERM; echo; while :; do sleep 1; done`, "FARM_WORK="+dir)
-	hurried := strings.Replace(dropScript, "patience=50", "patience=1", 1)
+	hurried := strings.Replace(dropScript, "patience=100", "patience=1", 1)
 	if hurried == dropScript {
 		t.Fatal("the script has another patience")
 	}
