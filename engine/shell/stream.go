@@ -10,14 +10,16 @@ import (
 	"time"
 )
 
+// lastWords is how long the end of a program's output waits for that of its standard error.
+const lastWords = time.Second
+
 // Stream makes a process a connection: what is written is its input, what is read its
 // output. It takes over proc; closed is called once when it ends. Deadlines close the
 // process when they pass, so a connection is of no use after one.
 func Stream(proc *Process, name string, closed func()) net.Conn {
-	s := &stream{proc: proc, name: name, closed: closed}
-	s.errs.Add(1)
+	s := &stream{proc: proc, name: name, closed: closed, silent: make(chan struct{})}
 	go func() {
-		defer s.errs.Done()
+		defer close(s.silent)
 		io.Copy(&s.text, proc.Stderr)
 	}()
 	return s
@@ -29,7 +31,7 @@ type stream struct {
 	closed func()
 	once   sync.Once
 	text   said
-	errs   sync.WaitGroup
+	silent chan struct{} // closed at the end of standard error
 
 	mu      sync.Mutex // guards what follows
 	timers  [2]*time.Timer
@@ -46,6 +48,10 @@ func (s *stream) Read(p []byte) (int, error) {
 	s.mu.Unlock()
 	if expired {
 		return n, os.ErrDeadlineExceeded
+	}
+	select { // what it says at last may come after the end of its output
+	case <-s.silent:
+	case <-time.After(lastWords):
 	}
 	if text := strings.TrimSpace(s.text.String()); text != "" {
 		return n, fmt.Errorf("%s: %w: %s", s.name, err, text)
