@@ -97,9 +97,9 @@ func TestMirrorOfAHostWithoutApt(t *testing.T) {
 }
 
 func TestMirrorLoginOpensAServer(t *testing.T) {
-	helper := "/usr/lib/apt/apt-helper"
+	const helper = "/usr/lib/apt/apt-helper"
 	if _, err := os.Stat(helper); err != nil {
-		t.Skip("apt is not installed")
+		t.Skip("needs apt, which mmdebstrap is about, and so Debian or a relative of it")
 	}
 	const name, password = "joe", `p@ss:%'"$x#`
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -19,9 +19,16 @@ import (
 	"farm/engine"
 )
 
-// TestConn checks that a connection to this machine does what engine.Conn promises. open
-// makes a new connection that the suite closes.
-func TestConn(t *testing.T, open func(t *testing.T) engine.Conn) {
+// FullConn is a Conn with all that a Conn may do besides.
+type FullConn interface {
+	engine.Conn
+	engine.Streamer
+	engine.Keeper
+}
+
+// TestConn checks that a connection to this machine does what the interfaces of FullConn
+// promise. open makes a new connection that the suite closes.
+func TestConn(t *testing.T, open func(t *testing.T) FullConn) {
 	conn := open(t)
 	t.Cleanup(func() { conn.Close() })
 	s := suite{conn}
@@ -44,7 +51,7 @@ func TestConn(t *testing.T, open func(t *testing.T) engine.Conn) {
 	})
 }
 
-type suite struct{ conn engine.Conn }
+type suite struct{ conn FullConn }
 
 func run(t *testing.T, c engine.Conn, cmd engine.Cmd) engine.Output {
 	t.Helper()

@@ -41,11 +41,7 @@ func (s suite) dial(t *testing.T) {
 }
 
 func (s suite) stream(t *testing.T) {
-	st, ok := s.conn.(engine.Streamer)
-	if !ok {
-		t.Skip("no engine.Streamer")
-	}
-	c, err := st.Stream(t.Context(), []string{"sh", "-c", "echo oops >&2; head -c 5"})
+	c, err := s.conn.Stream(t.Context(), []string{"sh", "-c", "echo oops >&2; head -c 5"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,14 +66,10 @@ func (s suite) functions(t *testing.T) {
 }
 
 func (s suite) keeper(t *testing.T) {
-	c, ok := s.conn.(engine.Keeper)
-	if !ok {
-		t.Skip("no engine.Keeper")
-	}
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	k, ok := c.Keep(t.Context(), nil, []string{"cat"})
-	for began := time.Now(); !ok; k, ok = c.Keep(t.Context(), nil, []string{"cat"}) {
+	k, ok := s.conn.Keep(t.Context(), nil, []string{"cat"})
+	for began := time.Now(); !ok; k, ok = s.conn.Keep(t.Context(), nil, []string{"cat"}) {
 		if time.Since(began) > 20*time.Second {
 			t.Fatal("the program is never lent")
 		}
@@ -89,7 +81,7 @@ func (s suite) keeper(t *testing.T) {
 			t.Errorf("asked %q: %q, %v", question, got, err)
 		}
 	}
-	if _, ok := c.Keep(t.Context(), nil, []string{"cat"}); ok {
+	if _, ok := s.conn.Keep(t.Context(), nil, []string{"cat"}); ok {
 		t.Error("lent twice")
 	}
 }

@@ -9,14 +9,13 @@ import (
 
 	"go.uber.org/goleak"
 
-	"farm/engine"
 	"farm/engine/enginetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestConnConformance(t *testing.T) {
-	enginetest.TestConn(t, func(t *testing.T) engine.Conn { return New() })
+	enginetest.TestConn(t, func(t *testing.T) enginetest.FullConn { return New() })
 }
 
 func TestDownloadRefusesWhatIsNoFile(t *testing.T) {

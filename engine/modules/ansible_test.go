@@ -12,6 +12,7 @@ import (
 
 	"farm/bench/sshd"
 	"farm/engine"
+	"farm/engine/enginetest"
 	"farm/engine/ssh"
 	"farm/inventory/value"
 
@@ -21,9 +22,7 @@ import (
 // overSSH has the bench's task act through a login to an sshd of this machine.
 func (b *bench) overSSH() {
 	b.Helper()
-	if _, err := exec.LookPath("/usr/sbin/sshd"); err != nil {
-		b.Skip("needs OpenSSH's sshd")
-	}
+	enginetest.Need(b, "/usr/sbin/sshd")
 	server, err := sshd.Start(b.TempDir())
 	if err != nil {
 		b.Fatal(err)
@@ -41,11 +40,7 @@ func (b *bench) overSSH() {
 // realAnsible is a bench for the controller's own ansible-playbook.
 func realAnsible(t *testing.T) *bench {
 	t.Helper()
-	for _, program := range []string{"ansible-playbook", "ssh", "python3"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("needs %s", program)
-		}
-	}
+	enginetest.Need(t, "ansible-playbook", "ssh", "python3")
 	b := newBench(t)
 	b.overSSH()
 	t.Setenv("HOME", t.TempDir()) // no configuration of the user's

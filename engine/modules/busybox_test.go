@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"farm/engine"
+	"farm/engine/enginetest"
 )
 
 // busybox runs the modules' scripts with busybox alone: its shell, and its programs first
@@ -62,7 +63,7 @@ func busyboxPrograms(t *testing.T) (bin string) {
 }
 
 func TestUnderBusybox(t *testing.T) {
-	tool(t, "busybox")
+	enginetest.Need(t, "busybox")
 	t.Setenv(busyboxBin, busyboxPrograms(t))
 	for name, test := range map[string]func(*testing.T){
 		"Shell": TestShellArguments, "Script": TestScriptIsCopiedAndRemoved, "File": TestFileStates, "Links": TestFileLinks, "Owner": TestFileOwner,

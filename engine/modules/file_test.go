@@ -68,7 +68,7 @@ func TestFileLinks(t *testing.T) {
 
 func TestFileOwner(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("only root can give files away")
+		t.Skip("needs root: only root can give files away")
 	}
 	b := newBench(t)
 	b.write("f", "")

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"farm/engine/enginetest"
 )
 
 // repos is a system with a repository "up" in the guest's folder: commits a, b and c on
@@ -17,9 +19,7 @@ type repos struct {
 }
 
 func newRepos(t *testing.T) *repos {
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("git is not installed")
-	}
+	enginetest.Need(t, "git")
 	r := &repos{system: newSystem(t, nil)}
 	for k, v := range map[string]string{
 		"HOME": t.TempDir(), "GIT_CONFIG_NOSYSTEM": "1",

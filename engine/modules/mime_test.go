@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"farm/engine"
+	"farm/engine/enginetest"
 	"farm/engine/local"
 	"farm/inventory/value"
 )
@@ -44,7 +45,7 @@ func (k countedKept) Ask(ctx context.Context, question, end string) (string, err
 
 // newKeeping is a bench whose connection keeps file running already.
 func newKeeping(t *testing.T) (*bench, *keepers) {
-	tool(t, "file")
+	enginetest.Need(t, "file")
 	b := newBench(t)
 	c := &keepers{Conn: b.task.Conn.(*local.Conn)}
 	b.task.Conn = c
@@ -166,7 +167,7 @@ func TestKeptFileAnswersAsANewOne(t *testing.T) {
 
 // A file that is missing tells nothing of file's database.
 func TestFileIsKeptAfterMissingFiles(t *testing.T) {
-	tool(t, "file")
+	enginetest.Need(t, "file")
 	b := newBench(t)
 	c := &keepers{Conn: b.task.Conn.(*local.Conn)}
 	b.task.Conn = c
@@ -198,9 +199,10 @@ func TestKeptFileThatFailsIsReplacedByANewOne(t *testing.T) {
 
 // Where file is another program, or its database another one, the one that runs is of no use.
 func TestKeptFileIsOfTheDatabaseOfNow(t *testing.T) {
+	enginetest.Need(t, "file")
 	real, err := exec.LookPath("file")
 	if err != nil {
-		t.Skip("file is not installed")
+		t.Fatal(err)
 	}
 	b := newBench(t)
 	home := b.dir + "/home"
@@ -221,7 +223,7 @@ func TestKeptFileIsOfTheDatabaseOfNow(t *testing.T) {
 	b.write("home/.magic", "0\tstring\tFARM-MAGIC\tFarm\n!:mime\tapplication/x-farm\n")
 	want := b.fresh(b.dir + "/f")
 	if !strings.HasPrefix(want, "application/x-farm") {
-		t.Skipf("file does not read ~/.magic: %q", want)
+		t.Skipf("needs a file that reads ~/.magic, as Debian's does; this one says %q", want)
 	}
 	if got := b.mime(b.dir + "/f"); got != want {
 		t.Errorf("with another database %q, want %q", got, want)
@@ -258,9 +260,9 @@ func TestFileWithoutListsIsStartedEachTime(t *testing.T) {
 
 func TestKeptFileReadsAsItsUser(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("only root can become another user without a password")
+		t.Skip("needs root: only root can become another user without a password")
 	}
-	tool(t, "su")
+	enginetest.Need(t, "su")
 	b, c := newKeeping(t)
 	os.Chmod(b.dir, 0o755)
 	os.Chmod(filepath.Dir(b.dir), 0o755)

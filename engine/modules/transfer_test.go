@@ -5,15 +5,9 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-)
 
-// tool skips a test where a program of this machine is missing that it needs.
-func tool(t *testing.T, name string) {
-	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		t.Skipf("%s is not installed", name)
-	}
-}
+	"farm/engine/enginetest"
+)
 
 func (b *bench) sh(line string) {
 	b.Helper()
@@ -35,8 +29,7 @@ func TestUnarchive(t *testing.T) {
 
 func tryUnarchive(t *testing.T, name, pack string) {
 	if name == "a.zip" {
-		tool(t, "zip")
-		tool(t, "unzip")
+		enginetest.Need(t, "zip", "unzip")
 	}
 	b := newBench(t)
 	b.write(b.source+"/files/.keep", "")
@@ -102,7 +95,7 @@ func TestKnownHosts(t *testing.T) {
 }
 
 func TestOpensshKeypair(t *testing.T) {
-	tool(t, "ssh-keygen")
+	enginetest.Need(t, "ssh-keygen")
 	b := newBench(t)
 	args := "{path: DIR/key, type: ed25519, comment: 'me @ here'}"
 	b.dry("openssh_keypair", args, "changed")

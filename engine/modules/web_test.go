@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"farm/engine/enginetest"
 	"farm/inventory/value"
 )
 
@@ -33,7 +34,7 @@ func web(t *testing.T) string {
 }
 
 func TestGetURL(t *testing.T) {
-	tool(t, "curl")
+	enginetest.Need(t, "curl")
 	t.Setenv("no_proxy", "*")
 	b := newBench(t)
 	at := web(t)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"farm/engine"
+	"farm/engine/enginetest"
 )
 
 // spawnWith starts program in place of /bin/sh.
@@ -47,9 +48,7 @@ func spawnWith(t *testing.T, argv []string) Spawn {
 func TestProtocolWorksInShells(t *testing.T) {
 	for _, argv := range [][]string{{"dash"}, {"bash"}, {"bash", "--posix"}, {"busybox", "ash"}, {"ksh"}, {"mksh"}, {"yash"}} {
 		t.Run(strings.Join(argv, " "), func(t *testing.T) {
-			if _, err := exec.LookPath(argv[0]); err != nil {
-				t.Skip("not installed")
-			}
+			enginetest.Need(t, argv[0])
 			p := New("test", spawnWith(t, argv))
 			defer p.Close()
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

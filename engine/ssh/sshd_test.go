@@ -46,10 +46,8 @@ func writeKey(t *testing.T, file string) string {
 // startSSHD runs OpenSSH's server as this user on a free port of the loopback.
 func startSSHD(t *testing.T, extra string) Config {
 	t.Helper()
-	sshd, err := exec.LookPath("/usr/sbin/sshd")
-	if err != nil {
-		t.Skip("needs OpenSSH's sshd")
-	}
+	const sshd = "/usr/sbin/sshd"
+	enginetest.Need(t, sshd)
 	dir := t.TempDir()
 	host := writeKey(t, dir+"/host")
 	os.WriteFile(dir+"/authorized", []byte(writeKey(t, dir+"/user")+"\n"), 0o600)
@@ -112,7 +110,7 @@ func mustDial(t *testing.T, cfg Config) *Conn {
 
 func TestConnConformanceOpenSSH(t *testing.T) {
 	cfg := startSSHD(t, "")
-	enginetest.TestConn(t, func(t *testing.T) engine.Conn { return mustDial(t, cfg) })
+	enginetest.TestConn(t, func(t *testing.T) enginetest.FullConn { return mustDial(t, cfg) })
 }
 
 func TestConnFilesWithoutSFTP(t *testing.T) {
