@@ -22,8 +22,11 @@ func (inv *Inventory) Check(vms []VM, known func(name string) bool) error {
 		found, err := inv.lookup(kind, name, dir, def.pos)
 		if err == nil && found.fixed && found.chain != nil {
 			err = decodeDefinition(found.chain, &Definition{}, true)
+		} else {
+			err = source.Join(err, definitionRules.Check(def.native))
 		}
 		errs = append(errs, err)
+		eachTemplate(def.native, func(t value.Template) { errs = append(errs, inv.engine.Check(t)) })
 	}
 	vms = vms[:min(len(vms), maxChecked)]
 	c := &checker{known: known, seen: map[string]bool{}}

@@ -43,12 +43,12 @@ func (inv *Inventory) wishes() ([]*wish, error) {
 		pos := raw.KeyPos("config")
 		if !isStatic(v) {
 			evaluated, err := evalConfig(inv.HostVars(name), v)
-			if err != nil {
+			if evaluated == nil {
 				return v, err
 			}
-			ws, err := parseConfig(evaluated, pos, pin)
+			ws, perr := parseConfig(evaluated, pos, pin)
 			all = append(all, ws...)
-			return v, err
+			return v, source.Join(err, perr)
 		}
 		ws, err := parseConfig(v, pos, pin)
 		all = append(all, ws...)
@@ -71,7 +71,7 @@ func (inv *Inventory) wishes() ([]*wish, error) {
 }
 
 // evalConfig evaluates a config's templates except those in the keys of list items that
-// belong to the VM: these see the VM's variables, later.
+// belong to the VM: these see the VM's variables, later. With the error comes what is right.
 func evalConfig(vars *expr.Vars, v any) (any, error) {
 	d, ok := v.(*value.Dict)
 	if !ok {
@@ -83,32 +83,40 @@ func evalConfig(vars *expr.Vars, v any) (any, error) {
 		list, isList := section.([]any)
 		if k != "list" || !isList {
 			v, err := vars.Eval(section)
-			errs = append(errs, err)
+			if errs = append(errs, err); err != nil {
+				v = nil
+			}
 			out.Set(k, v)
 			continue
 		}
-		items := make([]any, len(list))
-		for i, entry := range list {
-			item, ok := entry.(*value.Dict)
-			if !ok {
-				v, err := vars.Eval(entry)
-				errs = append(errs, err)
-				items[i] = v
-				continue
+		items := make([]any, 0, len(list))
+		for _, entry := range list {
+			item, err := evalItem(vars, entry)
+			if errs = append(errs, err); err == nil {
+				items = append(items, item)
 			}
-			item = item.Copy()
-			for _, key := range []string{"platform", "target", "count"} {
-				if raw, ok := item.Get(key); ok {
-					v, err := vars.Eval(raw)
-					errs = append(errs, err)
-					item.Set(key, v)
-				}
-			}
-			items[i] = item
 		}
 		out.Set(k, items)
 	}
 	return out, source.Join(errs...)
+}
+
+// evalItem is evalConfig for an item of the list.
+func evalItem(vars *expr.Vars, entry any) (any, error) {
+	item, ok := entry.(*value.Dict)
+	if !ok {
+		return vars.Eval(entry)
+	}
+	item = item.Copy()
+	var errs []error
+	for _, key := range []string{"platform", "target", "count"} {
+		if raw, ok := item.Get(key); ok {
+			v, err := vars.Eval(raw)
+			errs = append(errs, err)
+			item.Set(key, v)
+		}
+	}
+	return item, source.Join(errs...)
 }
 
 func same(a, b any) bool {
@@ -172,10 +180,10 @@ func parseConfig(v any, pos source.Pos, pin string) ([]*wish, error) {
 			errs = append(errs, source.Errorf(d.KeyPos("permutations"), "%d platforms x %d targets = %d VMs, over the limit of %d", len(p.Platforms), len(p.Targets), n, maxVMs))
 			p.Platforms = nil
 		}
-		for _, platform := range p.Platforms {
-			for _, target := range p.Targets {
+		for i, platform := range p.Platforms {
+			for j, target := range p.Targets {
 				add(&wish{platform: platform, target: target, pos: d.KeyPos("permutations"),
-					platformPos: c.Permutations.KeyPos("platforms"), targetPos: c.Permutations.KeyPos("targets")})
+					platformPos: c.Permutations.ItemPos("platforms", i), targetPos: c.Permutations.ItemPos("targets", j)})
 			}
 		}
 	}
@@ -220,6 +228,7 @@ func parseItem(v any, i int, pos source.Pos) (*wish, error) {
 	if it.Count != nil && errs[0] == nil {
 		if count = *it.Count; count < 1 {
 			errs = append(errs, source.Errorf(d.ValPos("count"), "count is %d, less than 1", count))
+			count = 0
 		}
 	}
 	known := append([]string{"platform", "target", "count", "vars", "template"}, definitionKeys()...)
@@ -228,8 +237,8 @@ func parseItem(v any, i int, pos source.Pos) (*wish, error) {
 			errs = append(errs, value.UnknownKey(d, name, known))
 		}
 	}
-	if err := source.Join(errs...); err != nil {
-		return nil, err
+	if it.Platform == "" || it.Target == "" {
+		return nil, source.Join(errs...)
 	}
 	extra := it.Rest.Copy()
 	if it.Template != nil {
@@ -241,11 +250,11 @@ func parseItem(v any, i int, pos source.Pos) (*wish, error) {
 	}
 	extra.SetPos(d.Pos())
 	w := &wish{platform: it.Platform, target: it.Target, vars: it.Vars, pos: d.Pos(), count: count,
-		platformPos: d.KeyPos("platform"), targetPos: d.KeyPos("target")}
+		platformPos: d.ValPos("platform"), targetPos: d.ValPos("target")}
 	if extra.Len() > 0 {
 		w.extra = extra
 	}
-	return w, nil
+	return w, source.Join(errs...)
 }
 
 // The keys of `vm` and of its parts that farm knows.

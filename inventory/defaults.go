@@ -23,7 +23,7 @@ func (b *builder) defaults(x *expanded) (*value.Dict, error) {
 			"target_name", w.target,
 			"platform_name", w.platform,
 			"name", name,
-			"hostname", "vm."+w.target+"."+w.platform,
+			"hostname", defaultHostname(w),
 			"connection", b.uri,
 			"libvirt_pool_dir", home+"/.local/share/libvirt/images/",
 			"tmp_dir", home+"/tmp/",
@@ -34,6 +34,9 @@ func (b *builder) defaults(x *expanded) (*value.Dict, error) {
 		"net", value.NewDict("type", "user"),
 	), nil
 }
+
+// defaultHostname is the guest's host name where no definition gives one.
+func defaultHostname(w *wish) string { return "vm." + w.target + "." + w.platform }
 
 // home is the home folder of the hypervisor's user, "~" where it is not known.
 func (b *builder) home() string {

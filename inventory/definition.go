@@ -149,7 +149,7 @@ func (inv *Inventory) find(kind, name, dir string, from int, pos source.Pos) (*d
 	}
 	if from <= catalogPlace {
 		if text, ok := catalog.Read(kind, name); ok {
-			file, err := source.Parse("catalog:"+path.Join(kind, name), text)
+			file, err := source.Parse(catalogName+path.Join(kind, name), text)
 			if err != nil {
 				return nil, err
 			}

@@ -37,7 +37,8 @@ func (inv *Inventory) Expand(ctx context.Context, o ExpandOptions) ([]VM, error)
 		b := builders[w.host]
 		if b == nil {
 			if b, err = inv.builder(w.host, o); err != nil {
-				return nil, err
+				errs = append(errs, err)
+				continue
 			}
 			builders[w.host] = b
 		}
@@ -199,38 +200,37 @@ func (b *builder) scope(vars, vm *value.Dict) *expr.Vars {
 
 // build makes the VM of x.wish.
 func (b *builder) build(ctx context.Context, x *expanded) error {
-	w := x.wish
 	b.number = x.number
-	target, terr := b.inv.lookup("targets", w.target, b.dir, w.targetPos)
-	platform, perr := b.inv.lookup("platforms", w.platform, b.dir, w.platformPos)
-	if err := source.Join(terr, perr); err != nil {
+	p, err := b.pair(x.wish)
+	if err != nil {
 		return err
 	}
-	vm, err := b.defaults(x)
+	return p.atUser(p.build(ctx, x))
+}
+
+func (p *pair) build(ctx context.Context, x *expanded) error {
+	vm, err := p.defaults(x)
 	if err != nil {
 		return err
 	}
 	added := map[string]*value.Dict{}
-	for _, def := range []*definition{target, platform} {
-		if w.vars != nil && def.vars != nil {
-			def = def.with(w.vars)
-		}
-		if vm, err = b.evaluate(ctx, def, vm, added); err != nil {
-			if def.where == catalogPlace && def.kind == "platforms" { // the user's file has the fault: the pair
-				err = &source.Error{Pos: w.platformPos, What: fmt.Sprintf("platform %q cannot be made for target %q", w.platform, w.target), Err: err}
-			}
+	for _, def := range []*definition{p.target, p.platform} {
+		if vm, err = p.evaluate(ctx, def, vm, added); err != nil {
 			return err
 		}
-		if def.kind == "targets" { // the platform is evaluated with it
+		if def == p.target { // the platform is evaluated with it
+			if err := p.misnamed(vm); err != nil {
+				return err
+			}
 			if err := definitionRules.Check(vm); err != nil {
 				return err
 			}
+			p.arch = value.Text(get(vm, "arch"))
 		}
 	}
-	if w.extra != nil {
-		extra := w.extra
+	if extra := p.wish.extra; extra != nil {
 		if !isStatic(extra) {
-			v, err := b.scope(w.vars, vm).Eval(extra)
+			v, err := p.scope(p.wish.vars, vm).Eval(extra)
 			if err != nil {
 				return err
 			}
@@ -240,7 +240,7 @@ func (b *builder) build(ctx context.Context, x *expanded) error {
 			return err
 		}
 	}
-	return b.finish(x, vm, added)
+	return p.finish(x, vm, added)
 }
 
 // with is def with a list item's variables over its own.

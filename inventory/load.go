@@ -24,14 +24,11 @@ func Load(path string, o Options) (*Inventory, error) {
 	inv.engine = expr.New(lookups)
 	inv.vars = newVarFiles(filepath.Dir(path))
 	inv.reset()
-	extra, err := ReadExtra(o)
-	if err != nil {
-		return nil, err
-	}
+	extra, extraErr := ReadExtra(o)
 	inv.extra = extra
 	top, err := readDict(path)
 	if err != nil {
-		return nil, hintINI(path, err)
+		return nil, source.Join(extraErr, hintINI(path, err))
 	}
 	r := reader{g: inv.graph}
 	for key, v := range top.All() {
@@ -54,6 +51,9 @@ func Load(path string, o Options) (*Inventory, error) {
 	}
 	_, err = inv.vars.get("group_vars", "vms")
 	r.add(err)
+	if extraErr != nil { // what the variables would set is not to be told as missing
+		return nil, source.Join(append(r.errs, extraErr)...)
+	}
 	return inv, source.Join(r.errs...)
 }
 

@@ -20,7 +20,7 @@ func (a *app) check(inv *inventory.Inventory, vms []inventory.VM) error {
 	files.Topics, files.Hosts = []string{shutdownHypervisor}, hostNames(inv, vms)
 	seen := map[string]bool{}
 	for _, vm := range vms {
-		errs = append(errs, checkSettings(inv, vm), checkCallbacks(inv, vm))
+		errs = append(errs, checkSettings(inv, vm), inv.AtUser(vm, checkCallbacks(inv, vm)))
 		if _, err := findTemplate(inv, vm); err != nil {
 			errs = append(errs, err)
 		}
