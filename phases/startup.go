@@ -15,7 +15,9 @@ func (startup) Name() string { return Startup }
 func (p startup) Run(ctx context.Context, r *engine.Run) error {
 	if p.attach {
 		if r.Machine == nil {
-			return engine.Blamef(engine.UserFault, "no running machine of %s to attach to, and startup is not among allowed_phases", r.VM.ID)
+			// Nothing is wrong with the inventory: a machine may be there another time.
+			return engine.Blamef(engine.FarmFault, "no running machine of %s to attach to, and startup is not among allowed_phases; "+
+				"allow startup, or have one left running with --keep always", r.VM.ID)
 		}
 		return reach(ctx, r)
 	}

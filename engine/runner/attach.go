@@ -36,7 +36,7 @@ func (v *vmRun) attach(ctx context.Context) error {
 	if len(others) == 0 {
 		return nil
 	}
-	return engine.Blamef(engine.UserFault, "no machine of %s to attach to on %q, and startup is not among allowed_phases: %s",
+	return engine.Blamef(engine.FarmFault, "no machine of %s to attach to on %q, and startup is not among allowed_phases: %s",
 		mine.VM, v.Run.Host.Name(), strings.Join(others, "; "))
 }
 

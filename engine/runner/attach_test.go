@@ -75,7 +75,7 @@ func TestAttachLeavesOthersMachinesAlone(t *testing.T) {
 			o := ours
 			tc.change(&o)
 			w, got, _ := attachTo(t, o)
-			if got.Status != engine.NoVerdict || got.Fault != engine.UserFault || !strings.Contains(got.Why, `"m0" is not taken: `) || !strings.Contains(got.Why, tc.want) {
+			if got.Status != engine.NoVerdict || got.Fault != engine.FarmFault || !strings.Contains(got.Why, `"m0" is not taken: `) || !strings.Contains(got.Why, tc.want) {
 				t.Errorf("%s, fault %q: %s", got.Status, got.Fault, got.Why)
 			}
 			if w.trace("a") != "base" {
@@ -89,8 +89,8 @@ func TestAttachWithoutAMachineFails(t *testing.T) {
 	unkept, otherVM := ours, ours
 	unkept.Keep, otherVM.VM = false, "b"
 	w, got, _ := attachTo(t, unkept, otherVM)
-	if got.Status != engine.NoVerdict || !strings.Contains(got.Why, "no running machine of a") || strings.Contains(w.trace("a"), "main") {
-		t.Errorf("%s: %s: %s", got.Status, got.Why, w.trace("a"))
+	if got.Status != engine.NoVerdict || got.Fault != engine.FarmFault || !strings.Contains(got.Why, "no running machine of a") || strings.Contains(w.trace("a"), "main") {
+		t.Errorf("%s, fault %q: %s: %s", got.Status, got.Fault, got.Why, w.trace("a"))
 	}
 }
 
