@@ -100,6 +100,7 @@ func (a *app) rootCommand() *cobra.Command {
 var commands = []func(*app) *cobra.Command{
 	newRunCommand,
 	newPlayCommand,
+	newPlanCommand,
 	newListCommand,
 	newValidateCommand,
 	newInventoryCommand,
@@ -109,6 +110,7 @@ var commands = []func(*app) *cobra.Command{
 	newSSHCommand,
 	newLogsCommand,
 	newDownCommand,
+	newCacheCommand,
 	newGCCommand,
 	newVersionCommand,
 }

@@ -21,7 +21,6 @@ import (
 	"farm/engine/task"
 	"farm/inventory"
 	"farm/inventory/expr"
-	"farm/inventory/source"
 	"farm/inventory/value"
 )
 
@@ -57,13 +56,14 @@ func newPlayCommand(a *app) *cobra.Command {
 			"Exit status: 0 all went well, 1 a task failed, 2 a host could not be reached, 3 no host, 64 usage,\n" +
 			"65 bad inventory, playbook or task file, 130 interrupted.",
 		Example: "  farm play site.yaml -i inventory.yaml -l web --diff\n" +
+			"  farm play site.yaml -i 10.0.0.3,10.0.0.4:2222 --key id_ed25519\n" +
 			"  farm play tasks/install.yaml --on ssh://root@10.0.0.3:2222 --key id_ed25519\n" +
 			"  farm play roles/nginx --on local --check --json",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.play(cmd.Context(), args[0], f) },
 	}
 	fl := cmd.Flags()
-	fl.StringVarP(&f.inventory, "inventory", "i", "", "inventory `file` with the hosts")
+	fl.StringVarP(&f.inventory, "inventory", "i", "", "inventory `file`, or hosts as HOST,HOST:PORT or HOST,")
 	fl.StringVarP(&f.limit, "limit", "l", "", "`pattern` of hosts that narrows every play")
 	fl.StringVar(&f.on, "on", "", "run every play on this `host`: ssh://[user@]host[:port] or local")
 	fl.StringVar(&f.key, "key", "", "private key `file` to log in with")
@@ -156,9 +156,12 @@ func (p *performance) read() (err error) {
 	var e *expr.Engine
 	dir := filepath.Dir(p.path)
 	roles := []string{}
-	if f.on != "" {
+	switch {
+	case f.on != "":
 		e, err = p.single(dir)
-	} else {
+	case isHostList(f.inventory):
+		e, err = p.several()
+	default:
 		var inv *inventory.Inventory
 		if f.inventory == "" {
 			return &usageError{errors.New("on which hosts? give -i INVENTORY, or --on ssh://USER@HOST, or --on local")}
@@ -197,26 +200,6 @@ func (p *performance) read() (err error) {
 	p.becomes()
 	p.hideSecrets()
 	return p.someTagged()
-}
-
-// single is the world of --on: one host.
-func (p *performance) single(dir string) (*expr.Engine, error) {
-	if err := p.flags.inventoryFlags.check(); err != nil {
-		return nil, err
-	}
-	extra, err := inventory.ReadExtra(p.flags.options())
-	if err != nil {
-		return nil, err
-	}
-	name, vars, err := onHost(p.flags.on)
-	if err != nil {
-		return nil, &usageError{err}
-	}
-	lookups := expr.HostOptions(dir)
-	lookups.ReadFile = source.ReadText // bounded
-	e := expr.New(lookups)
-	p.only, p.extra, p.hosts = name, extra, oneHost{name, vars, extra, e}
-	return e, nil
 }
 
 // becomes puts --become and its like where plays say nothing.

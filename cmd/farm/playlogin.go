@@ -23,25 +23,6 @@ import (
 	"farm/inventory/value"
 )
 
-// oneHost is the play.Hosts of --on.
-type oneHost struct {
-	name        string
-	vars, extra *value.Dict
-	engine      *expr.Engine
-}
-
-// HostNames is the one name.
-func (o oneHost) HostNames() []string { return []string{o.name} }
-
-// HostVars is what the host sees.
-func (o oneHost) HostVars(string) *expr.Vars {
-	short, _, _ := strings.Cut(o.name, ".")
-	all := []any{o.name}
-	groups := value.NewDict("all", all, "ungrouped", all)
-	return o.engine.Vars(value.NewDict("inventory_hostname", o.name, "inventory_hostname_short", short,
-		"group_names", []any{"ungrouped"}, "groups", groups), o.vars, o.extra)
-}
-
 // onHost reads what --on names: the host's name and how it is reached, as variables.
 func onHost(text string) (string, *value.Dict, error) {
 	if text == "local" || text == "localhost" {

@@ -5,23 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"farm/inventory"
 	"farm/inventory/value"
 )
-
-// loadOne loads an inventory of one VM, with the lines of vars as its variables.
-func loadOne(t *testing.T, vars ...string) (*inventory.Inventory, inventory.VM) {
-	t.Helper()
-	text := "all:\n  hosts: {localhost: {config: {permutations: {platforms: [debian_12], targets: [amd64]}}}}\n  vars:\n    of_all: x\n"
-	for _, line := range vars {
-		text += "    " + line + "\n"
-	}
-	inv, vms, err := expand(t, text)
-	if err != nil || len(vms) != 1 {
-		t.Fatal(vms, err)
-	}
-	return inv, vms[0]
-}
 
 func TestAllowedPhasesTakesPhases(t *testing.T) {
 	for name, c := range map[string]struct {

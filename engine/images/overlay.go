@@ -245,17 +245,13 @@ func (s *Store) removeLayer(ctx context.Context, key string, before time.Time) e
 	}
 	// Taken away first, looked at for users afterwards and put back if there are any: a user that
 	// comes in between finds no layer.
-	out, err := s.sh(ctx, `
+	out, err := s.sh(ctx, usersScript+`
+store=$3
 [ -e "$1" ] || { echo none; exit 0; }
 mv -T -- "$1" "$2" || exit
-for f in "$2"/uses/*; do
-	[ -f "$f" ] || continue
-	d=$(cat -- "$f")
-	for o in "$d"/disk*.qcow2; do
-		[ -e "$o" ] && { mv -T -- "$2" "$1" && echo "used $d"; exit; }
-	done
-done
-chmod -R u+rwX "$2"; rm -rf -- "$2"`, s.layerDir(key), path.Join(s.dir, "tmp", key+"."+rand.Text()[:8]))
+user=$(users "$2" "$4" | head -n 1)
+if [ -n "$user" ]; then mv -T -- "$2" "$1" && printf 'used %s' "$user"; exit; fi
+chmod -R u+rwX "$2"; rm -rf -- "$2"`, s.layerDir(key), path.Join(s.dir, "tmp", key+"."+rand.Text()[:8]), s.dir, key)
 	if err != nil {
 		return err
 	}

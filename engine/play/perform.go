@@ -19,6 +19,10 @@ type batch struct {
 	title      string
 	all, names []string
 	steps      *stepper
+	begun      bool // the task to start at was found before
+
+	asking  sync.Mutex      // held while somebody is asked
+	answers map[string]bool // guarded by asking; by the place of the task
 
 	mu      sync.Mutex // guards what follows
 	failed  int
@@ -35,6 +39,7 @@ var errStopped = fmt.Errorf("other hosts failed: %w", task.ErrEndHost)
 
 // perform runs the play on the batch and waits for all its hosts.
 func (b *batch) perform(ctx context.Context) {
+	b.begun, b.answers = b.run.started(), map[string]bool{}
 	b.steps = newStepper(len(b.names), b.run.o.Forks, b.play.Free)
 	members := make([]*host, len(b.names))
 	var once task.Once
@@ -82,6 +87,10 @@ func (b *batch) gate(i int, h *host) task.Gate {
 		if err != nil {
 			return nil, engine.Blame(engine.Cancelled, fmt.Errorf("%s: task %q is not started: %w", t.Pos, t.Title(), err))
 		}
+		if err := b.ask(t, path); err != nil {
+			leave()
+			return nil, err
+		}
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		if b.end || b.abort && slices.Compare(path, b.last) > 0 {
@@ -95,6 +104,28 @@ func (b *batch) gate(i int, h *host) task.Gate {
 		}
 		return leave, nil
 	}
+}
+
+// ask has somebody decide, once for all hosts of the batch, whether a task is to run.
+func (b *batch) ask(t *task.Task, path []int) error {
+	if b.run.o.Step == nil || t.Module == "meta" {
+		return nil
+	}
+	b.asking.Lock()
+	defer b.asking.Unlock()
+	place := fmt.Sprint(path)
+	yes, known := b.answers[place]
+	if !known {
+		var err error
+		if yes, err = b.run.o.Step(b.run.soft, t.Title()); err != nil {
+			return engine.Blame(engine.UserFault, fmt.Errorf("%s: task %q is not started: %w", t.Pos, t.Title(), err))
+		}
+		b.answers[place] = yes
+	}
+	if !yes {
+		return task.ErrLeaveOut
+	}
+	return nil
 }
 
 // limit is how many hosts may do a task at once; 0 = any number. With one at a time they go
@@ -112,7 +143,15 @@ func (b *batch) limit(t *task.Task) int {
 func (b *batch) tasks(ctx context.Context, h *host) error {
 	p := b.play
 	s := b.run.tasks.Begin(h.state, p.File, p.Keys, nil)
-	err := s.Run(ctx, p.gathering())
+	if b.begun {
+		s.Start()
+	}
+	defer func() {
+		b.run.mu.Lock()
+		defer b.run.mu.Unlock()
+		b.run.begun = b.run.begun || s.Started()
+	}()
+	err := s.First(ctx, p.gathering())
 	for _, list := range p.sections() {
 		if err == nil {
 			err = s.Run(ctx, list)

@@ -46,6 +46,14 @@ func (p *Play) Walk(f func(*task.Task)) {
 	task.Walk(p.Handlers, f)
 }
 
+// holds reports whether the task of that name may be one of the play's.
+func (p *Play) holds(name string) (found bool) {
+	for _, list := range p.sections() {
+		task.Walk(list, func(t *task.Task) { found = found || !t.IsBlock() && task.MayStart(name, t) })
+	}
+	return found
+}
+
 // sections are the tasks in order; handlers run after each of the three.
 func (p *Play) sections() [][]*task.Task {
 	return [][]*task.Task{p.PreTasks, append(append([]*task.Task{}, p.Roles...), p.Tasks...), p.PostTasks}

@@ -26,7 +26,10 @@ type Options struct {
 	Login func(host string, vars *expr.Vars) (Login, error)
 	Limit string // host pattern that narrows every play; "" = none
 	// Only is a host that every play runs on, whatever its pattern says; "" = none.
-	Only  string
+	Only string
+	// Step asks, before a task is started on the first host of a batch, whether it is to run; nil = all are.
+	// It is called for one task at a time.
+	Step  func(ctx context.Context, title string) (bool, error)
 	Forks int         // tasks that run at once; at least 1
 	Emit  engine.Emit // VM is the host's name, Phase the play's
 	// Ended hears what the tasks of a host registered and set, when all plays are over; may be nil.
@@ -42,8 +45,12 @@ type Login struct {
 	Open func(ctx context.Context) (engine.Conn, error)
 }
 
-// ErrNoHosts is wrapped where no play has a host to run on.
-var ErrNoHosts = errors.New("no host matches")
+// ErrNoHosts is wrapped where no play has a host to run on, ErrNoTask where no task is the one to
+// start at.
+var (
+	ErrNoHosts = errors.New("no host matches")
+	ErrNoTask  = errors.New("no task has that name")
+)
 
 // Run runs plays one after another. When soft ends no task is started any more, when hard
 // does the tasks under way are killed. A host that fails takes no part in what follows. How
@@ -51,7 +58,7 @@ var ErrNoHosts = errors.New("no host matches")
 func Run(soft, hard context.Context, plays []*Play, o Options) error {
 	r := &run{
 		o: o, soft: soft, world: newWorld(o.Hosts, o.Task.Extra),
-		hosts: map[string]*host{}, files: map[string]*value.Dict{},
+		hosts: map[string]*host{}, files: map[string]*value.Dict{}, begun: o.Task.StartAt == "",
 	}
 	t := o.Task
 	t.Emit, t.AddHost, t.Conn = o.Emit, r.world.add, r.delegate
@@ -79,11 +86,16 @@ type run struct {
 	hosts map[string]*host
 	order []*host                // that took part
 	files map[string]*value.Dict // variables that were read, by path
+	begun bool                   // the task to start at was found
 }
 
 func (r *run) all(ctx context.Context, plays []*Play) error {
 	any := false
 	for _, p := range plays {
+		if !r.started() && !p.holds(r.o.Task.StartAt) {
+			any = true
+			continue
+		}
 		names, err := r.find(p)
 		if err != nil {
 			return err
@@ -101,7 +113,33 @@ func (r *run) all(ctx context.Context, plays []*Play) error {
 	if !any {
 		return fmt.Errorf("%w: %s", ErrNoHosts, r.wanted(plays))
 	}
+	if !r.started() && ctx.Err() == nil && r.soft.Err() == nil && !r.anyFailed() {
+		return fmt.Errorf("%w: %q%s", ErrNoTask, r.o.Task.StartAt, nearest(plays, r.o.Task.StartAt))
+	}
 	return nil
+}
+
+// started reports whether the task to start at was found.
+func (r *run) started() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.begun
+}
+
+func (r *run) anyFailed() bool {
+	return slices.ContainsFunc(r.order, func(h *host) bool { return h.err != nil })
+}
+
+// nearest is a hint at a task that may be meant.
+func nearest(plays []*Play, name string) string {
+	var titles []string
+	for _, p := range plays {
+		p.Walk(func(t *task.Task) { titles = append(titles, t.Title()) })
+	}
+	if hint := source.DidYouMean(name, titles); hint != "" {
+		return " (" + hint + ")"
+	}
+	return " (what include_tasks and include_role bring in cannot be started at)"
 }
 
 // wanted says what was looked for in vain.

@@ -18,30 +18,31 @@ const layerFormat = 2
 // states are a VM's cached states, and since when they must have been made.
 func (r *run) states(vm inventory.VM, base engine.Layer, s Settings) (map[string]engine.CachedState, error) {
 	states, err := States(r.Tasks, vm, base.Key, s)
-	for name, phases := range map[string][]string{"clean": {"startup"}, "init": {"startup", "dependencies", "init"}} {
-		if st, ok := states[name]; ok {
-			st.NotBefore = r.notBefore(s, phases)
-			states[name] = st
-		}
+	for name, st := range states {
+		states[name] = Dated(name, st, s, r.Refresh, r.began)
 	}
 	return states, err
 }
 
-// notBefore is when a layer of the phases must have been made, zero for any time.
-func (r *run) notBefore(s Settings, phases []string) (at time.Time) {
-	for _, phase := range phases {
+// leading are the phases that lead to a state.
+var leading = map[string][]string{"clean": {"startup"}, "init": {"startup", "dependencies", "init"}}
+
+// Dated is a state with the time since when a layer of it must have been made: as the settings say, and not
+// before the run began where one of its phases is refreshed.
+func Dated(name string, st engine.CachedState, s Settings, refresh map[string]bool, began time.Time) engine.CachedState {
+	for _, phase := range leading[name] {
 		when := time.Time{}
 		if s.MaxAge != nil && s.MaxAge(phase) > 0 {
 			when = time.Now().Add(-s.MaxAge(phase))
 		}
-		if r.Refresh[phase] {
-			when = r.began
+		if refresh[phase] {
+			when = began
 		}
-		if when.After(at) {
-			at = when
+		if when.After(st.NotBefore) {
+			st.NotBefore = when.Truncate(time.Second) // as layers have it
 		}
 	}
-	return at.Truncate(time.Second) // as layers have it
+	return st
 }
 
 // States works out the names and keys of a VM's cached states over the base with a key. A key covers

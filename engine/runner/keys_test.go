@@ -21,15 +21,20 @@ func TestStateWithAnUnknownInputIsNotCached(t *testing.T) {
 func TestNotBeforeIsTheLatestOfAgesAndRefreshes(t *testing.T) {
 	began := time.Now()
 	s := Settings{MaxAge: func(phase string) time.Duration { return map[string]time.Duration{"init": time.Hour}[phase] }}
-	r := &run{began: began}
-	if at := r.notBefore(s, []string{"startup"}); !at.IsZero() {
+	since := func(name string, refresh map[string]bool) time.Time {
+		return Dated(name, engine.CachedState{}, s, refresh, began).NotBefore
+	}
+	if at := since("clean", nil); !at.IsZero() {
 		t.Errorf("a phase without a limit: %v", at)
 	}
-	if at := r.notBefore(s, []string{"dependencies", "init"}); time.Since(at) < time.Hour || time.Since(at) > time.Hour+time.Minute {
+	if at := since("init", nil); time.Since(at) < time.Hour || time.Since(at) > time.Hour+time.Minute {
 		t.Errorf("an hour: %v", time.Since(at))
 	}
-	r.Refresh = map[string]bool{"dependencies": true}
-	if at := r.notBefore(s, []string{"dependencies", "init"}); !at.Equal(began.Truncate(time.Second)) {
+	refresh := map[string]bool{"dependencies": true}
+	if at := since("init", refresh); !at.Equal(began.Truncate(time.Second)) {
 		t.Errorf("refreshed: %v, want %v", at, began)
+	}
+	if at := since("clean", refresh); !at.IsZero() {
+		t.Errorf("what comes before the refreshed phase: %v", at)
 	}
 }

@@ -42,24 +42,21 @@ func (p *play) call(t *Task, s *scope, vars *expr.Vars) *call {
 // task runs one task: tags, loop, results, register, notify.
 func (p *play) task(ctx context.Context, t *Task, s *scope) error {
 	vars := p.vars(s, nil)
-	_, loops := t.Keys.Get("loop")
-	imports := !loops && (t.Module == "import_tasks" || t.Module == "import_role")
-	if ok, err := p.selected(s, vars); err != nil || !ok && !imports {
+	within := imports(t)
+	if ok, err := p.selected(s, vars); err != nil || !ok && !within {
 		return err // of an import each task is selected by itself, with the import's tags
 	}
-	if !p.started {
-		if t.Title() != p.o.StartAt && title(t, vars) != p.o.StartAt {
-			if t.Module != "include_tasks" && t.Module != "import_tasks" && t.Module != "include_role" && t.Module != "import_role" {
-				return nil
-			}
-		} else {
-			p.started = true
-		}
+	p.started = p.started || p.starts(t, s, vars)
+	if !p.started && !within {
+		return nil
 	}
-	if imports {
+	if within {
 		return p.include(ctx, t, s, vars)
 	}
 	leave, err := p.turn(ctx, t)
+	if errors.Is(err, ErrLeaveOut) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,8 @@ type Options struct {
 	Diff  bool
 	// Tags and SkipTags select tasks as --tags and --skip-tags do.
 	Tags, SkipTags []string
-	// StartAt is the name of the first task to run; "" = from the start.
+	// StartAt is the name of the first task to run, or a shell's pattern for it, with or without "ROLE : ";
+	// "" = from the start. Imports are looked through, includes are not.
 	StartAt string
 	// Extra are variables over all others (-e).
 	Extra *value.Dict

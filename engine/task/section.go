@@ -20,7 +20,7 @@ type Section struct {
 // Gate has a host wait for its turn before each task. path is the place of the task t in
 // all that the host runs: compared from the left it only grows, and is the same on every
 // host that gets to the task the same way. leave is called when the task is over, or before what it includes
-// runs. An error ends the host's tasks.
+// runs. An error ends the host's tasks; one that wraps ErrLeaveOut leaves out this one alone.
 type Gate func(ctx context.Context, t *Task, path []int) (leave func(), err error)
 
 func (p *play) turn(ctx context.Context, t *Task) (leave func(), err error) {
@@ -83,6 +83,21 @@ func (s *Section) Flush(ctx context.Context) error {
 // Forget drops what is notified, the handlers and which roles ran: those are a play's own.
 func (h *HostState) Forget() { h.notified, h.handlers, h.public, h.ran = nil, nil, nil, nil }
 
+// First runs tasks that come before all others, those before Options.StartAt too; errors as of Run.
+func (s *Section) First(ctx context.Context, tasks []*Task) error {
+	started := s.p.started
+	s.p.started = true
+	err := s.Run(ctx, tasks)
+	s.p.started = started
+	return err
+}
+
+// Start has the section begin with its first task, whatever Options.StartAt says.
+func (s *Section) Start() { s.p.started = true }
+
+// Started reports whether the task to start at was found, or none is wanted.
+func (s *Section) Started() bool { return s.p.started }
+
 // Snapshot is what other hosts see of h through hostvars, over its inventory variables:
 // facts, then what tasks set. The dicts are not changed any more.
 func (h *HostState) Snapshot() []*value.Dict {
@@ -92,6 +107,9 @@ func (h *HostState) Snapshot() []*value.Dict {
 // ErrEndHost is wrapped by the error of a host's tasks that were ended without a failure,
 // by meta: end_host.
 var ErrEndHost = errors.New("the host's tasks end here")
+
+// ErrLeaveOut is wrapped by the error of a Gate for a task that is not to run.
+var ErrLeaveOut = errors.New("the task is left out")
 
 // ErrFatal is wrapped by the failure of a task with any_errors_fatal: the other hosts of the
 // play are to end too.
