@@ -210,14 +210,6 @@ type userProgram struct {
 	Args     *value.Dict `yaml:",rest"` // any; the program sees them as `task`
 }
 
-// programAnswer is what an executable may print.
-type programAnswer struct {
-	Failed    bool     `json:"failed"`
-	Msg       string   `json:"msg"`
-	Installed []string `json:"installed"` // files that it put into the pool folder
-	HostKeys  []string `json:"host_keys"` // SSH host keys that the guest will show
-}
-
 // Run uploads the program and runs it.
 func (u *userProgram) Run(ctx context.Context, im *engine.Image) error {
 	name := path.Join(im.TmpDir, ".callback-"+filepath.Base(u.file))
@@ -239,16 +231,15 @@ func (u *userProgram) Run(ctx context.Context, im *engine.Image) error {
 	if err != nil {
 		return err
 	}
+	stop := tellTime(im, filepath.Base(u.file))
 	out, err := im.Conn.Exec(ctx, engine.Cmd{Argv: []string{name}, Dir: im.TmpDir, Stdin: bytes.NewReader(text)})
+	stop()
 	if err != nil {
 		return fmt.Errorf("%s: %w", filepath.Base(u.file), out.Because(err))
 	}
-	if len(bytes.TrimSpace(out.Stdout)) == 0 {
-		return nil
-	}
-	var a programAnswer
-	if err := json.Unmarshal(out.Stdout, &a); err != nil {
-		return engine.Blamef(engine.UserFault, "%s: its answer is no JSON: %w", filepath.Base(u.file), err)
+	a, err := readAnswer(out)
+	if err != nil {
+		return engine.Blame(engine.UserFault, fmt.Errorf("%s: %w", filepath.Base(u.file), err))
 	}
 	if a.Failed {
 		return engine.Blamef(engine.UserFault, "%s: %s", filepath.Base(u.file), a.Msg)

@@ -125,9 +125,13 @@ func TestUserProgramGetsJSONAndAnswers(t *testing.T) {
 	}
 	for script, want := range map[string]string{
 		`echo '{"failed": true, "msg": "no such release"}'`: "no such release",
-		`echo hello`:             "no JSON",
-		`echo why >&2; exit 3`:   "why: exit status 3",
-		`echo '{"installed":1}'`: "no JSON",
+		`echo hello`:                              "no JSON",
+		`echo why >&2; exit 3`:                    "why: exit status 3",
+		`echo '{"installed":1}'`:                  `"installed" is a JSON number, not a list of file names`,
+		`echo '[]'`:                               "its answer is a JSON array, not an object",
+		`echo '{"instaled":[]}'`:                  `unknown key "instaled"`,
+		`echo '{} done'`:                          "goes on behind",
+		`head -c 300000000 /dev/zero | tr '\0' x`: "too long",
 		`printf %s '{"host_keys": ["garbage\ninjected"]}'`:              "no public SSH key",
 		`printf %s '{"host_keys": ["` + public + `\n` + public + `"]}'`: "no public SSH key",
 		`echo '{"installed": ["../../x"]}'`:                             "not below the pool folder",

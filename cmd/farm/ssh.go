@@ -24,11 +24,19 @@ func newSSHCommand(a *app) *cobra.Command {
 		Example: "  farm ssh debian_12/arm64\n  farm ssh debian_12/arm64 make -C project check",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.ssh(cmd.Context(), args[0], args[1:])
+			return a.ssh(cmd.Context(), args[0], commandOf(args))
 		},
 	}
 	cmd.Flags().SetInterspersed(false) // options behind ID belong to the command
 	return cmd
+}
+
+// commandOf is the command behind ID, which `--` may part from it.
+func commandOf(args []string) []string {
+	if len(args) > 1 && args[1] == "--" {
+		return args[2:]
+	}
+	return args[1:]
 }
 
 func (a *app) ssh(ctx context.Context, id string, command []string) error {
