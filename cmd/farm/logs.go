@@ -66,7 +66,11 @@ func (a *app) vmDir(ctx context.Context, vm, run string) (string, error) {
 		if run != "" && r.ID != run {
 			continue
 		}
-		dir := filepath.Join(r.Dir, runner.FileName(vm))
+		name := runner.FileName(vm)
+		if name == "" {
+			break // it would be the folder of the run itself
+		}
+		dir := filepath.Join(r.Dir, name)
 		if st, err := os.Stat(dir); err == nil && st.IsDir() {
 			return dir, nil
 		}

@@ -55,6 +55,7 @@ func TestLogsPrintsAVMsLog(t *testing.T) {
 		"no console":          {[]string{"logs", "debian_12/arm64", "--console"}, exitNoVerdict, "has no console.log"},
 		"another VM":          {[]string{"logs", "debian_12/amd64"}, exitUsage, `no VM "debian_12/amd64" in any run (the last run, run2, has: `},
 		"another run":         {[]string{"logs", "debian_12/arm64", "--run", "run3"}, exitUsage, "in run run3"},
+		"an empty id":         {[]string{"logs", ""}, exitUsage, `no VM "" in any run`},
 		"outside of a folder": {[]string{"logs", "../.."}, exitUsage, `no VM "../.."`},
 	} {
 		t.Run(name, func(t *testing.T) {
