@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/xml"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -20,15 +22,31 @@ func domainTemplate(inv *inventory.Inventory, vm inventory.VM) (string, error) {
 	if err != nil || file == "" {
 		return "", err
 	}
-	text, err := source.ReadText(file)
+	template, err := source.ReadText(file)
 	if err != nil {
 		return "", err
 	}
-	xml, err := inv.VMVars(vm).With(definitionVars(vm)).EvalText(file, string(text))
+	text, err := inv.VMVars(vm).With(definitionVars(vm)).EvalText(file, string(template))
 	if err != nil {
 		return "", fmt.Errorf("domain template of %s: %w", vm.ID, err)
 	}
-	return xml, nil
+	return text, checkDomain(file, vm.ID, text)
+}
+
+// checkDomain refuses a rendered template that is no domain, and names its file.
+func checkDomain(file, id, text string) error {
+	var domain struct {
+		XMLName xml.Name `xml:"domain"`
+		Type    *string  `xml:"os>type"`
+	}
+	err := xml.Unmarshal([]byte(text), &domain)
+	if err == nil && domain.Type == nil {
+		err = errors.New("<os><type> is missing")
+	}
+	if err == nil {
+		return nil
+	}
+	return &source.Error{Pos: source.Pos{File: file}, What: fmt.Sprintf("what this makes for %s is no domain of libvirt", id), Err: err}
 }
 
 // findTemplate looks for a VM's domain template in templates/ of the folder of definitions: the

@@ -1,9 +1,12 @@
 package source
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -25,6 +28,9 @@ func ReadText(path string) ([]byte, error) {
 	at := Pos{File: path}
 	// O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever.
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &Error{Pos: at, Err: cause(err), Hint: beside(path)}
+	}
 	if err != nil {
 		return nil, &Error{Pos: at, Err: cause(err)}
 	}
@@ -47,6 +53,21 @@ func ReadText(path string) ([]byte, error) {
 		return nil, tooLarge(at, int64(len(text)))
 	}
 	return text, nil
+}
+
+// beside is the hint for a file that is missing: one with a name like it in the same folder.
+func beside(path string) string {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return ""
+	}
+	var names []string
+	for _, e := range entries {
+		if !e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return DidYouMean(filepath.Base(path), names)
 }
 
 func tooLarge(at Pos, size int64) error {

@@ -185,3 +185,17 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestMissingFileIsToldWithTheOneThatIsMeant(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "inventory.yaml"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := ReadText(filepath.Join(dir, "inventry.yaml"))
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), `did you mean "inventory.yaml"?`) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := ReadText(filepath.Join(dir, "other")); !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "mean") {
+		t.Errorf("got %v", err)
+	}
+}
