@@ -36,6 +36,8 @@ type playFlags struct {
 	forks              int
 	check, diff        bool
 	tags, skipTags     []string
+	step               bool
+	startAt            string
 	become             bool
 	becomeUser         string
 	becomeMethod       string
@@ -71,6 +73,8 @@ func newPlayCommand(a *app) *cobra.Command {
 	f.add(cmd)
 	fl.StringSliceVarP(&f.tags, "tags", "t", nil, "only tasks with these tags")
 	fl.StringSliceVar(&f.skipTags, "skip-tags", nil, "no tasks with these tags")
+	fl.BoolVar(&f.step, "step", false, "ask before each task whether it is to run")
+	fl.StringVar(&f.startAt, "start-at-task", "", "begin with the task of this `name`; * and ? stand for any text and character")
 	fl.BoolVarP(&f.check, "check", "C", false, "only say what would change")
 	fl.BoolVarP(&f.diff, "diff", "D", false, "show what changes in files")
 	fl.IntVarP(&f.forks, "forks", "j", defaultForks, "at most `n` tasks at once")
@@ -120,14 +124,16 @@ func (a *app) play(ctx context.Context, path string, f *playFlags) error {
 		return err
 	}
 	bus := runner.NewBus(p.id, p.mask, append(sinks, report.NewNDJSON(file))...)
-	err = play.Run(soft, hard, p.plays, play.Options{
-		Task: p.tasks, Hosts: p.hosts, Login: p.login, Limit: f.limit, Only: p.only, Forks: f.forks, Emit: bus.Emit,
-	})
+	o := play.Options{Task: p.tasks, Hosts: p.hosts, Login: p.login, Limit: f.limit, Only: p.only, Forks: f.forks, Emit: bus.Emit}
+	if f.step {
+		o.Step = newAsker(a.in, a.err).ask
+	}
+	err = play.Run(soft, hard, p.plays, o)
 	if e := bus.Close(); e != nil {
 		fmt.Fprintf(a.err, "farm: a report is not complete: %v\n", e)
 	}
 	switch {
-	case errors.Is(err, play.ErrNoHosts):
+	case errors.Is(err, play.ErrNoHosts), errors.Is(err, play.ErrNoTask):
 		return fmt.Errorf("%w: %w", errNothingSelected, err)
 	case errors.Is(err, inventory.ErrPattern):
 		return &usageError{err}
@@ -185,7 +191,7 @@ func (p *performance) read() (err error) {
 	}
 	p.tasks = task.Options{
 		Modules: modules.All(), Extra: p.extra, Project: dir, RolePaths: append(roles, "/usr/share/ansible/roles", "/etc/ansible/roles"),
-		Check: f.check, Diff: f.diff, Tags: f.tags, SkipTags: f.skipTags,
+		Check: f.check, Diff: f.diff, Tags: f.tags, SkipTags: f.skipTags, StartAt: f.startAt,
 	}
 	if p.localAllowed() {
 		p.tasks.Local = local.New()
@@ -362,10 +368,11 @@ func (p *performance) again() string {
 	}
 	option("--tags", strings.Join(f.tags, ","))
 	option("--skip-tags", strings.Join(f.skipTags, ","))
+	option("--start-at-task", f.startAt)
 	for _, o := range []struct {
 		name string
 		on   bool
-	}{{"--check", f.check}, {"--diff", f.diff}, {"--become", f.become}} {
+	}{{"--step", f.step}, {"--check", f.check}, {"--diff", f.diff}, {"--become", f.become}} {
 		if o.on {
 			args = append(args, o.name)
 		}
