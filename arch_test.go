@@ -37,7 +37,7 @@ var allowed = map[string][]string{
 
 	"docs":           {},
 	"docs/reference": {},
-	"phases":         vocabulary("engine/task"),
+	"phases":         vocabulary("engine/task", "inventory/expr"),
 	"callbacks":      vocabulary(),
 }
 

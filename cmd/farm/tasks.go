@@ -19,7 +19,7 @@ import (
 // phaseTasks runs phase files in guests. It is engine.Tasks.
 type phaseTasks struct {
 	*session
-	keys  *layerKeys
+	reads *phases.Inputs
 	local engine.Conn // nil where the inventory does not let files run here
 
 	slots  task.Slots                 // of tasks with throttle, among all VMs
@@ -28,7 +28,7 @@ type phaseTasks struct {
 }
 
 func (s *session) tasks() *phaseTasks {
-	t := &phaseTasks{session: s, keys: s.layerKeys(s.inv, s.flags.tags, s.flags.skipTags), states: map[string]*task.HostState{}}
+	t := &phaseTasks{session: s, reads: s.layerInputs(s.inv, s.flags.tags, s.flags.skipTags), states: map[string]*task.HostState{}}
 	if conn, _, err := s.inv.HostVars("localhost").Get("ansible_connection"); err == nil && conn == "local" {
 		t.local = local.New()
 	}
@@ -58,7 +58,7 @@ func (t *phaseTasks) Inputs(vm inventory.VM, file string) ([]engine.Input, error
 	if first, _, err := t.PhaseFile(vm, phases.Dependencies); err == nil && first != "" && first != file {
 		before = append(before, first)
 	}
-	return t.keys.inputs(vm, file, before...)
+	return t.reads.Of(vm, file, before...)
 }
 
 // Run runs a phase's tasks, and takes over what they say of the phases to come.
