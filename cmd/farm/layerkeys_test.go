@@ -16,14 +16,14 @@ import (
 	"farm/inventory"
 )
 
-// project is a folder with an inventory of one VM and its phases.
-type project struct{ dir string }
+// testProject is a folder with an inventory of one VM and its phases.
+type testProject struct{ dir string }
 
 func newProject(t interface {
 	TempDir() string
 	Fatal(...any)
-}, files map[string]string) project {
-	p := project{t.TempDir()}
+}, files map[string]string) testProject {
+	p := testProject{t.TempDir()}
 	for name, text := range files {
 		if err := p.write(name, text); err != nil {
 			t.Fatal(err)
@@ -32,7 +32,7 @@ func newProject(t interface {
 	return p
 }
 
-func (p project) write(name, text string) error {
+func (p testProject) write(name, text string) error {
 	path := filepath.Join(p.dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
@@ -41,7 +41,7 @@ func (p project) write(name, text string) error {
 }
 
 // vars writes the inventory with the lines of vars as its variables.
-func (p project) vars(lines ...string) error {
+func (p testProject) vars(lines ...string) error {
 	text := "all:\n  hosts: {localhost: {config: {permutations: {platforms: [debian_12], targets: [amd64]}}}}\n  vars:\n    of_all: x\n"
 	for _, line := range lines {
 		text += "    " + line + "\n"
@@ -50,7 +50,7 @@ func (p project) vars(lines ...string) error {
 }
 
 // inputs are what the file init.yaml leads to for the inventory's VM.
-func (p project) inputs() ([]engine.Input, error) {
+func (p testProject) inputs() ([]engine.Input, error) {
 	inv, err := inventory.Load(filepath.Join(p.dir, "inventory.yaml"), inventory.Options{})
 	if err != nil {
 		return nil, err
@@ -208,7 +208,7 @@ func TestLayerKeysKeepNoSecret(t *testing.T) {
 func TestLayerKeysMissWhatChangedAndNothingElse(t *testing.T) {
 	dir := t.TempDir()
 	rapid.Check(t, func(rt *rapid.T) {
-		p := project{filepath.Join(dir, fmt.Sprint(rapid.Uint64().Draw(rt, "dir")))}
+		p := testProject{filepath.Join(dir, fmt.Sprint(rapid.Uint64().Draw(rt, "dir")))}
 		defer os.RemoveAll(p.dir)
 		must := func(errs ...error) {
 			for _, err := range errs {

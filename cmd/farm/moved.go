@@ -67,15 +67,22 @@ type wanted struct {
 	base             []engine.Input // the inputs of what it stands on, if that is known
 }
 
-// nearest is the layer that w came from most likely: of the same VM and kind, of the same name if there is
-// one, and the newest. nil = there is none.
+// project is the start of a state's name that its project's other revisions share.
+func project(name string) string {
+	start, _, _ := strings.Cut(name, ".")
+	return start
+}
+
+// nearest is the layer that w came from most likely: of the same VM, kind and project, of the same name if
+// there is one, and the newest. nil = there is none.
 func (w wanted) nearest(layers []engine.Layer) *engine.Layer {
 	var best *engine.Layer
 	for i, l := range layers {
-		if l.VM != w.vm || kind(l.Name) != kind(w.name) {
+		if l.VM != w.vm || kind(l.Name) != kind(w.name) || project(l.Name) != project(w.name) {
 			continue
 		}
-		if best == nil || (l.Name == w.name) != (best.Name == w.name) && l.Name == w.name || (l.Name == w.name) == (best.Name == w.name) && l.Created.After(best.Created) {
+		same := l.Name == w.name
+		if best == nil || same && best.Name != w.name || same == (best.Name == w.name) && l.Created.After(best.Created) {
 			best = &layers[i]
 		}
 	}

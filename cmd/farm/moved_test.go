@@ -66,6 +66,7 @@ func TestJudgeTellsHitsAndWhatMoved(t *testing.T) {
 		"the revision": {engine.CachedState{Key: "new", Name: "p.1.init", Parent: "base1", Inputs: layers[1].Inputs}, "tiny/amd64", old, false, "name was p.0.init, is p.1.init"},
 		"the base": {engine.CachedState{Key: "new", Name: "p.0.init", Parent: "base2", Inputs: layers[1].Inputs}, "tiny/amd64", now,
 			false, "base: source 0 callback fetch was old.qcow2, is new.qcow2"},
+		"another project": {engine.CachedState{Key: "new", Name: "r.0.init", Parent: "base1"}, "tiny/amd64", old, false, "none is kept yet"},
 		"nothing yet":     {engine.CachedState{Key: "new", Name: "p.0.init", Parent: "base1"}, "fourth/amd64", old, false, "none is kept yet"},
 		"cannot be known": {engine.CachedState{Name: "p.0.init", Why: "init.yaml:1:3: why"}, "tiny/amd64", old, false, "it is not kept: init.yaml:1:3: why"},
 		"too old": {engine.CachedState{Key: "init1", Name: "p.0.init", Parent: "base1", NotBefore: layers[1].Created.Add(time.Second)}, "tiny/amd64", old,
