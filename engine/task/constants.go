@@ -18,6 +18,9 @@ func (v *validator) arguments(t *Task, s *scope) {
 	if !ok || !hasTemplate(t.Args) && !hasTemplate(t.Free) || len(t.ArgsFrom) > 0 {
 		return
 	}
+	if t.Keys.Has("ignore_errors") || t.Keys.Has("failed_when") {
+		return // it may be meant to fail
+	}
 	for c := s; c != nil; c = c.parent {
 		if c.keys.Has("module_defaults") {
 			return
