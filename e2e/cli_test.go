@@ -76,7 +76,7 @@ func TestJobsBoundsHowManyRunAtOnce(t *testing.T) {
 func TestFailFastStartsNothingAfterAFailure(t *testing.T) {
 	p := newProject(t, three, map[string]string{"phases/main.yaml": "- {fail: {msg: no luck}}\n"})
 	o := p.run(1, "-j1", "--fail-fast", "--keep=never")
-	o.says("1 failed", "2 interrupted", "--fail-fast")
+	o.says("1 failed", "2 not started", "--fail-fast")
 	p.nothingLeft()
 }
 

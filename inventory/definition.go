@@ -24,6 +24,7 @@ type definition struct {
 	pos        source.Pos
 	native     *value.Dict // nil for a file of tasks
 	base       *definition // what it extends
+	bad        error       // why an inline one cannot be read
 
 	// chain is filled by prepare: the definition's own keys with all that it extends,
 	// edits done, not evaluated; nil if the bottom is a file of tasks.
@@ -124,7 +125,7 @@ func (inv *Inventory) find(kind, name, dir string, from int, pos source.Pos) (*d
 	if from <= inlinePlace {
 		if def := inv.inline[kind+"/"+name]; def != nil {
 			fresh := *def
-			return &fresh, nil
+			return &fresh, def.bad
 		}
 	}
 	if !safeName(name) {

@@ -76,13 +76,14 @@ func (inv *Inventory) setInline(r *reader, top *value.Dict, kind string, v any) 
 		r.fail(top.KeyPos(kind), "", "%s is %s, not a mapping of names to definitions", kind, value.Kind(v))
 		return
 	}
-	for name, body := range d.All() {
-		b, ok := body.(*value.Dict)
-		if !ok {
-			r.fail(d.KeyPos(name), "", "%s %q is %s, not a mapping", kind[:len(kind)-1], fmt.Sprint(name), value.Kind(body))
-			continue
+	for key, body := range d.All() {
+		name, pos := fmt.Sprint(key), d.KeyPos(key)
+		def := &definition{kind: kind, name: name, where: inlinePlace, path: pos.String(), pos: pos}
+		if def.native, ok = body.(*value.Dict); !ok {
+			r.fail(pos, "", "%s %q is %s, not a mapping", kind[:len(kind)-1], name, value.Kind(body))
+			def.bad = r.errs[len(r.errs)-1]
 		}
-		inv.inline[kind+"/"+fmt.Sprint(name)] = &definition{kind: kind, name: fmt.Sprint(name), where: inlinePlace, path: d.KeyPos(name).String(), native: b, pos: d.KeyPos(name)}
+		inv.inline[kind+"/"+name] = def
 	}
 }
 

@@ -98,6 +98,9 @@ func newInventoryCommand(a *app) *cobra.Command {
 		Short: "Print an inventory's hosts, groups and variables as ansible-inventory does",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := exclusive(cmd, "list", "host", "graph"); err != nil {
+				return err
+			}
 			inv, err := flags.load(args[0])
 			if err != nil {
 				return err
@@ -120,7 +123,6 @@ func newInventoryCommand(a *app) *cobra.Command {
 	cmd.Flags().StringVar(&host, "host", "", "the variables of one `host`, as JSON")
 	cmd.Flags().BoolVar(&graph, "graph", false, "a drawing of the groups")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, as --list and --host always do")
-	cmd.MarkFlagsMutuallyExclusive("list", "host", "graph")
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,7 +63,12 @@ func newPlayCommand(a *app) *cobra.Command {
 			"  farm play tasks/install.yaml --on ssh://root@10.0.0.3:2222 --key id_ed25519\n" +
 			"  farm play roles/nginx --on local --check --json",
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.play(cmd.Context(), args[0], f) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := cmp.Or(exclusive(cmd, "inventory", "on"), exclusive(cmd, "limit", "on")); err != nil {
+				return err
+			}
+			return a.play(cmd.Context(), args[0], f)
+		},
 	}
 	fl := cmd.Flags()
 	fl.StringVarP(&f.inventory, "inventory", "i", "", "inventory `file`, or hosts as HOST,HOST:PORT or HOST,")
@@ -83,8 +89,6 @@ func newPlayCommand(a *app) *cobra.Command {
 	fl.StringVar(&f.becomeMethod, "become-method", "", "`way` to become it: sudo, su or doas; default sudo")
 	fl.StringVar(&f.becomePasswordFile, "become-password-file", "", "`file` with the password that is asked for then")
 	fl.BoolVar(&f.json, "json", false, "print every task's result as JSON")
-	cmd.MarkFlagsMutuallyExclusive("inventory", "on")
-	cmd.MarkFlagsMutuallyExclusive("limit", "on")
 	return cmd
 }
 

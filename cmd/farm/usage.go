@@ -91,6 +91,20 @@ func badFlag(cmd *cobra.Command, err error) error {
 	return err
 }
 
+// exclusive is the error for more than one of the options of these names; nil where one or none is given.
+func exclusive(cmd *cobra.Command, names ...string) error {
+	var given []string
+	for _, name := range names {
+		if cmd.Flags().Changed(name) {
+			given = append(given, "--"+name)
+		}
+	}
+	if len(given) < 2 {
+		return nil
+	}
+	return &usageError{fmt.Errorf("%s exclude each other: give one of them", strings.Join(given, " and "))}
+}
+
 // badValue says what an option's value has to be; name is where the value came from.
 func badValue(name, text string, f *pflag.Flag) error {
 	return fmt.Errorf("%s is %q, not %s", name, text, valueKinds[f.Value.Type()])

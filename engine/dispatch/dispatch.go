@@ -305,27 +305,6 @@ func (q *Queue) Done(id string) {
 	r.host.inUse.vms--
 }
 
-// SetDown sets a host aside. VMs that waited for it go elsewhere; those that fit nowhere
-// else any more are returned.
-func (q *Queue) SetDown(host, why string) []Refusal {
-	h := q.host(host)
-	if h == nil || h.Down != "" {
-		return nil
-	}
-	h.Down = why
-	var again []inventory.VM
-	var stay []item
-	for _, it := range q.waiting {
-		if it.preferred == host {
-			again = append(again, it.vm)
-		} else {
-			stay = append(stay, it)
-		}
-	}
-	q.waiting = stay
-	return q.Add(again...)
-}
-
 // Waiting is how many VMs have not been placed.
 func (q *Queue) Waiting() int { return len(q.waiting) }
 

@@ -102,7 +102,10 @@ func suiteOf(vm *engine.VMState) junitSuite {
 		s.Cases = append(s.Cases, c)
 	}
 	// A VM that did not pass but in no phase, such as one that fits nowhere, is a case of its own.
-	if vm.Status != engine.OK && !blamed {
+	if vm.Status == engine.Skipped {
+		s.Cases = append(s.Cases, junitCase{Name: "run", Class: vm.ID, Time: "0.000", Skipped: &junitFault{Message: firstLine(vm.Why)}})
+		s.Skipped++
+	} else if vm.Status != engine.OK && !blamed {
 		s.Cases = append(s.Cases, junitCase{Name: "run", Class: vm.ID, Time: "0.000",
 			Error: &junitFault{Message: firstLine(vm.Why), Text: xmlText(vm.Why)}})
 		s.Errors++

@@ -135,6 +135,10 @@ func verdict(s engine.Status) string {
 		return "passed"
 	case engine.NoVerdict:
 		return "no verdict"
+	case engine.Interrupted:
+		return "interrupted"
+	case engine.Skipped:
+		return "not started"
 	case "":
 		return "not finished"
 	}

@@ -181,8 +181,10 @@ func (s Summary) counts() string {
 		n[vm.Status]++
 	}
 	text := fmt.Sprintf("%d passed, %d failed, %d without a verdict", n[engine.OK], n[engine.Failed], n[engine.NoVerdict])
-	if c := n[engine.Interrupted]; c > 0 {
-		text += fmt.Sprintf(", %d interrupted", c)
+	for _, status := range []engine.Status{engine.Interrupted, engine.Skipped} {
+		if c := n[status]; c > 0 {
+			text += fmt.Sprintf(", %d %s", c, verdict(status))
+		}
 	}
 	return text
 }

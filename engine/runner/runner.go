@@ -125,6 +125,11 @@ func Run(ctx, hard context.Context, c Config) {
 	var wg sync.WaitGroup
 	interrupted := ctx.Done()
 	for {
+		// Not left to the select: a VM's end may be seen there before the interruption.
+		if ctx.Err() != nil && interrupted != nil {
+			interrupted = nil
+			r.halt("interrupted before it started", engine.Interrupted, engine.Cancelled)
+		}
 		for !r.stop && (r.Parallel == 0 || r.live < r.Parallel) {
 			p, ok := r.queue.Next()
 			if !ok {
@@ -141,11 +146,9 @@ func Run(ctx, hard context.Context, c Config) {
 			r.live--
 			r.queue.Done(v.id)
 			if v.err != nil && r.FailFast {
-				r.halt("not started: another VM failed and --fail-fast is given")
+				r.halt("not started: another VM failed and --fail-fast is given", engine.Skipped, engine.NoFault)
 			}
 		case <-interrupted:
-			interrupted = nil
-			r.halt("interrupted before it started")
 		}
 	}
 	wg.Wait()
@@ -154,10 +157,10 @@ func Run(ctx, hard context.Context, c Config) {
 }
 
 // halt gives up what has not been started.
-func (r *run) halt(why string) {
+func (r *run) halt(why string, status engine.Status, fault engine.Fault) {
 	r.stop = true
 	for _, vm := range r.queue.Drop() {
-		r.Bus.Emit(engine.Event{Kind: engine.VMEnded, VM: vm.ID, Status: engine.Interrupted, Fault: engine.Cancelled, Text: why})
+		r.Bus.Emit(engine.Event{Kind: engine.VMEnded, VM: vm.ID, Status: status, Fault: fault, Text: why})
 	}
 }
 

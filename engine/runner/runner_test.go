@@ -189,6 +189,20 @@ func (i interrupting) Run(ctx context.Context, r *engine.Run, phase, file string
 	return i.Tasks.Run(ctx, r, phase, file)
 }
 
+func TestFailFastStartsNothingAfterAFailure(t *testing.T) {
+	w := newWorld()
+	w.fail["a main"] = engine.Blamef(engine.TestFault, "make: *** [all] Error 2")
+	vms := w.run(t, func(c *Config) { c.Parallel, c.FailFast = 1, true }, "a", "b", "c")
+	for _, id := range []string{"b", "c"} {
+		if vm := vms[id]; vm.Status != engine.Skipped || vm.Fault != engine.NoFault || !strings.Contains(vm.Why, "--fail-fast") || w.trace(id) != "" {
+			t.Errorf("%s: %+v, %s", id, vm, w.trace(id))
+		}
+	}
+	if vms["a"].Status != engine.Failed {
+		t.Errorf("a: %+v", vms["a"])
+	}
+}
+
 func TestMaskHidesSecretsEverywhere(t *testing.T) {
 	m := &Mask{}
 	m.Add("hunter22", "hunter2", "abc")
