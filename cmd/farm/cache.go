@@ -44,9 +44,25 @@ type cached struct {
 	download images.Download
 }
 
+// withCaches calls f with what the hypervisors of an inventory keep; of this machine's own where args are
+// empty. A hypervisor that is down is an error in the end, but keeps f from nothing where another has something.
+func (a *app) withCaches(ctx context.Context, args []string, flags *inventoryFlags, f func(all []cached) error) error {
+	hosts, err := a.hostsOf(ctx, args, flags)
+	if err != nil {
+		return err
+	}
+	defer closeAll(hosts)
+	all, failed := a.caches(ctx, hosts)
+	if err := f(all); err != nil && (len(all) > 0 || failed == nil) {
+		return err
+	}
+	return failed
+}
+
 // caches lists what hypervisors keep, layers first, in the order in which they were made. A
 // hypervisor that is down is told and gives an error beside what the others have.
 func (a *app) caches(ctx context.Context, hosts []*hypervisor) (all []cached, failed error) {
+	all = []cached{}
 	for _, h := range hosts {
 		if h.err != nil {
 			fmt.Fprintf(a.err, "farm: %s: not looked at: %v\n", h.Name, h.err)
@@ -99,19 +115,9 @@ func newCacheListCommand(a *app) *cobra.Command {
 			"their size without what they stand on, their age, who has them, and when they were used last.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			hosts, err := a.hostsOf(cmd.Context(), args, &flags)
-			if err != nil {
-				return err
-			}
-			defer closeAll(hosts)
-			all, failed := a.caches(cmd.Context(), hosts)
-			if all == nil && failed != nil {
-				return failed
-			}
-			if err := a.printCaches(all, asJSON, time.Now()); err != nil {
-				return err
-			}
-			return failed
+			return a.withCaches(cmd.Context(), args, &flags, func(all []cached) error {
+				return a.printCaches(all, asJSON, time.Now())
+			})
 		},
 	}
 	flags.add(cmd)
@@ -138,11 +144,8 @@ func (a *app) printCaches(all []cached, asJSON bool, now time.Time) error {
 	return err
 }
 
-// printJSON prints v, a list that may be nil, with an indent.
+// printJSON prints v with an indent.
 func (a *app) printJSON(v any) error {
-	if list, ok := v.([]cached); ok && list == nil {
-		v = []cached{}
-	}
 	text, err := encode(v)
 	if err == nil {
 		_, err = a.out.Write(text)

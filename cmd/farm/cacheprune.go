@@ -25,25 +25,18 @@ func newCacheRmCommand(a *app) *cobra.Command {
 			"INVENTORY; without it from this machine's own. What a machine uses, or another state stands on, stays.",
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			hosts, err := a.hostsOf(cmd.Context(), args[1:], &flags)
-			if err != nil {
-				return err
-			}
-			defer closeAll(hosts)
-			all, failed := a.caches(cmd.Context(), hosts)
-			if len(all) == 0 && failed != nil {
-				return failed
-			}
-			found, err := byID(all, args[0])
-			if err != nil {
-				return err
-			}
-			for _, c := range found {
-				if why := held(c, all); why != "" {
-					return engine.Blamef(engine.UserFault, "%s: %s %s stays: %s", c.Host, c.Kind, c.short(), why)
+			return a.withCaches(cmd.Context(), args[1:], &flags, func(all []cached) error {
+				found, err := byID(all, args[0])
+				if err != nil {
+					return err
 				}
-			}
-			return a.discard(cmd.Context(), found, dry, false)
+				for _, c := range found {
+					if why := held(c, all); why != "" {
+						return engine.Blamef(engine.UserFault, "%s: %s %s stays: %s", c.Host, c.Kind, c.short(), why)
+					}
+				}
+				return a.discard(cmd.Context(), found, dry, false)
+			})
 		},
 	}
 	flags.add(cmd)
@@ -69,16 +62,9 @@ func newCachePruneCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			hosts, err := a.hostsOf(cmd.Context(), args, &flags)
-			if err != nil {
-				return err
-			}
-			defer closeAll(hosts)
-			all, failed := a.caches(cmd.Context(), hosts)
-			if err := a.discard(cmd.Context(), prunable(all, limits, time.Now()), dry, asJSON); err != nil {
-				return err
-			}
-			return failed
+			return a.withCaches(cmd.Context(), args, &flags, func(all []cached) error {
+				return a.discard(cmd.Context(), prunable(all, limits, time.Now()), dry, asJSON)
+			})
 		},
 	}
 	flags.add(cmd)

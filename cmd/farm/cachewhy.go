@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -27,32 +28,15 @@ func newCacheWhyCommand(a *app) *cobra.Command {
 				flags.limit = args[0]
 				return a.plan(cmd.Context(), args[1], flags, asJSON)
 			}
-			hosts, err := a.hostsOf(cmd.Context(), args[1:], &flags.inventoryFlags)
-			if err != nil {
+			return a.withCaches(cmd.Context(), args[1:], &flags.inventoryFlags, func(all []cached) error {
+				found, err := byID(all, args[0])
+				for _, c := range found {
+					if err == nil {
+						err = a.why(cmd.Context(), c, asJSON)
+					}
+				}
 				return err
-			}
-			defer closeAll(hosts)
-			all, failed := a.caches(cmd.Context(), hosts)
-			if len(all) == 0 && failed != nil {
-				return failed
-			}
-			found, err := byID(all, args[0])
-			if err != nil {
-				return err
-			}
-			for _, c := range found {
-				if c.Kind != "layer" {
-					return &usageError{fmt.Errorf("%s is a download, which depends on nothing", c.short())}
-				}
-				layers, err := c.on.layers.List(cmd.Context())
-				if err != nil {
-					return err
-				}
-				if err := a.printOrigin(originOf(c, layers), asJSON); err != nil {
-					return err
-				}
-			}
-			return nil
+			})
 		},
 	}
 	flags.inventoryFlags.add(cmd)
@@ -69,6 +53,18 @@ type origin struct {
 	Created time.Time `json:"created"`
 	Former  string    `json:"former,omitempty"` // the layer that it took the place of
 	Moved   *movement `json:"moved,omitempty"`
+}
+
+// why prints why a layer was made.
+func (a *app) why(ctx context.Context, c cached, asJSON bool) error {
+	if c.Kind != "layer" {
+		return &usageError{fmt.Errorf("%s is a download, which depends on nothing", c.short())}
+	}
+	layers, err := c.on.layers.List(ctx)
+	if err != nil {
+		return err
+	}
+	return a.printOrigin(originOf(c, layers), asJSON)
 }
 
 // originOf holds a layer against the former one of its VM.

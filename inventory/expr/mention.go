@@ -96,11 +96,7 @@ func (e *Engine) mention(m *Mentions, p *program, err error, text string, pos so
 		return
 	}
 	w := &mentioner{m: m, pos: pos}
-	if p.body != nil {
-		w.body(p.body)
-	} else {
-		w.expr(p.single)
-	}
+	p.expressions(w.expr)
 }
 
 func (m *Mentions) any(pos source.Pos) {
@@ -117,18 +113,6 @@ func (m *Mentions) any(pos source.Pos) {
 type mentioner struct {
 	m   *Mentions
 	pos source.Pos
-}
-
-func (w *mentioner) all(xs ...expression) {
-	for _, x := range xs {
-		w.expr(x)
-	}
-}
-
-func (w *mentioner) args(args []argument) {
-	for _, a := range args {
-		w.expr(a.x)
-	}
 }
 
 // path adds x if it is a variable with constant keys behind it.
@@ -176,46 +160,20 @@ func (w *mentioner) expr(x expression) {
 	switch n := x.(type) {
 	case *name:
 		w.name(n.id, nil)
-	case *attribute:
+	case *attribute, *subscript:
 		if !w.path(n) {
-			w.expr(n.x)
+			operands(n, w.expr)
 		}
-	case *subscript:
-		if !w.path(n) {
-			w.all(n.x, n.key)
-		}
-	case *slicing:
-		w.all(n.x, n.low, n.high, n.step)
 	case *invocation:
 		w.lookup(n)
 		if a, ok := n.f.(*attribute); ok { // a method may read all of its object
 			w.expr(a.x)
-		} else {
-			w.expr(n.f)
+			arguments(n.args, w.expr)
+			return
 		}
-		w.args(n.args)
-	case *filtering:
-		w.expr(n.x)
-		w.args(n.args)
-	case *examination:
-		w.expr(n.x)
-		w.args(n.args)
-	case *unary:
-		w.expr(n.x)
-	case *binary:
-		w.all(n.x, n.y)
-	case *comparison:
-		w.expr(n.x)
-		w.all(n.ys...)
-	case *conditional:
-		w.all(n.cond, n.x, n.y)
-	case *listing:
-		w.all(n.items...)
-	case *tupling:
-		w.all(n.items...)
-	case *mapping:
-		w.all(n.keys...)
-		w.all(n.vals...)
+		operands(n, w.expr)
+	default:
+		operands(n, w.expr)
 	}
 }
 
@@ -241,54 +199,5 @@ func (w *mentioner) lookup(n *invocation) {
 				w.m.any(w.pos)
 			}
 		}
-	}
-}
-
-func (w *mentioner) body(body []statement) {
-	for _, s := range body {
-		w.statement(s)
-	}
-}
-
-func (w *mentioner) statement(s statement) {
-	switch n := s.(type) {
-	case *output:
-		w.expr(n.x)
-	case *ifNode:
-		w.all(n.conds...)
-		for _, b := range n.bodies {
-			w.body(b)
-		}
-		w.body(n.orElse)
-	case *forNode:
-		w.all(n.iter, n.filter)
-		w.body(n.body)
-		w.body(n.orElse)
-	case *setNode:
-		w.all(n.x, n.filter)
-		w.body(n.body)
-	case *withNode:
-		w.all(n.vals...)
-		w.body(n.body)
-	case *macroNode:
-		w.all(n.defaults...)
-		w.body(n.body)
-	case *callNode:
-		w.expr(n.call)
-		w.all(n.macro.defaults...)
-		w.body(n.macro.body)
-	case *filterNode:
-		w.expr(n.filter)
-		w.body(n.body)
-	case *includeNode:
-		w.expr(n.x)
-	case *importNode:
-		w.expr(n.x)
-	case *extendsNode:
-		w.expr(n.x)
-	case *blockNode:
-		w.body(n.body)
-	case *doNode:
-		w.expr(n.x)
 	}
 }
