@@ -21,9 +21,7 @@ func (a *app) check(inv *inventory.Inventory, vms []inventory.VM) error {
 	seen := map[string]bool{}
 	for _, vm := range vms {
 		errs = append(errs, checkSettings(inv, vm), inv.AtUser(vm, checkCallbacks(inv, vm)))
-		if _, err := findTemplate(inv, vm); err != nil {
-			errs = append(errs, err)
-		}
+		errs = append(errs, checkTemplate(inv, vm))
 		dir, err := phasesDir(inv, vm)
 		if err != nil {
 			if !seen[dir] {

@@ -39,11 +39,11 @@ variables of a host or VM (its id or name), and print the value as JSON.`,
 			if err != nil {
 				return err
 			}
-			out, err := encode(value.From(v))
+			out, err := value.JSON(value.From(v))
 			if err != nil {
 				return err
 			}
-			_, err = a.out.Write(out)
+			_, err = fmt.Fprintf(a.out, "%s\n", out)
 			return err
 		},
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"farm/inventory"
+	"farm/inventory/expr"
 	"farm/inventory/source"
 	"farm/inventory/value"
 )
@@ -28,9 +29,33 @@ func domainTemplate(inv *inventory.Inventory, vm inventory.VM) (string, error) {
 	}
 	text, err := inv.VMVars(vm).With(definitionVars(vm)).EvalText(file, string(template))
 	if err != nil {
+		if bad := (*source.Error)(nil); errors.As(err, &bad) { // its place comes first
+			return "", &source.Error{Pos: bad.Pos, What: "domain template, for " + vm.ID, Err: &source.Error{What: bad.What, Err: bad.Err}, Hint: bad.Hint}
+		}
 		return "", fmt.Errorf("domain template of %s: %w", vm.ID, err)
 	}
 	return text, checkDomain(file, vm.ID, text)
+}
+
+// checkTemplate finds what is wrong with a VM's domain template before the VM has a hypervisor: names
+// that only that defines are left to domainTemplate.
+func checkTemplate(inv *inventory.Inventory, vm inventory.VM) error {
+	file, err := findTemplate(inv, vm)
+	if err != nil || file == "" {
+		return err
+	}
+	template, err := source.ReadText(file)
+	if err != nil {
+		return err
+	}
+	if err := inv.Engine().CheckText(file, string(template)); err != nil {
+		return err
+	}
+	_, err = domainTemplate(inv, vm)
+	if undefined := (*expr.UndefinedError)(nil); errors.As(err, &undefined) && !strings.HasPrefix(undefined.Name, "vm.") {
+		return nil
+	}
+	return err
 }
 
 // checkDomain refuses a rendered template that is no domain, and names its file.

@@ -336,7 +336,7 @@ func Text(v any) string {
 	case Big:
 		return string(t)
 	}
-	text, err := marshal(v)
+	text, err := JSON(v)
 	if err != nil {
 		return fmt.Sprint(v)
 	}

@@ -53,7 +53,7 @@ func (d *Dict) MarshalJSON() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		text, err := marshal(v)
+		text, err := JSON(v)
 		if err != nil {
 			return nil, err
 		}
@@ -66,14 +66,16 @@ func (d *Dict) MarshalJSON() ([]byte, error) {
 }
 
 // MarshalJSON writes the template's text.
-func (t Template) MarshalJSON() ([]byte, error) { return marshal(t.Text) }
+func (t Template) MarshalJSON() ([]byte, error) { return JSON(t.Text) }
 
-// marshal is json.Marshal without the HTML escapes; floats stay floats (2.0), and the
+// JSON is v, a value, as JSON text. Floats stay floats (2.0), what is omitted is null, and the
 // numbers that JSON does not have are Python's names for them, in quotes: "Infinity", "-Infinity", "NaN".
-func marshal(v any) ([]byte, error) {
+func JSON(v any) ([]byte, error) {
 	switch t := v.(type) {
 	case *Dict:
 		return t.MarshalJSON()
+	case Omit:
+		return []byte("null"), nil
 	case []any:
 		return marshalList(t)
 	case float64:
@@ -103,7 +105,7 @@ func marshalList(list []any) ([]byte, error) {
 	}
 	b := []byte{'['}
 	for i, item := range list {
-		text, err := marshal(item)
+		text, err := JSON(item)
 		if err != nil {
 			return nil, err
 		}
