@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"farm/engine"
+	"farm/engine/enginetest"
 )
 
 // aptConn is a host whose apt names a mirror.
@@ -99,7 +100,7 @@ func TestMirrorOfAHostWithoutApt(t *testing.T) {
 func TestMirrorLoginOpensAServer(t *testing.T) {
 	const helper = "/usr/lib/apt/apt-helper"
 	if _, err := os.Stat(helper); err != nil {
-		t.Skip("needs apt, which mmdebstrap is about, and so Debian or a relative of it")
+		enginetest.Lacking(t, "needs apt, which mmdebstrap is about, and so Debian or a relative of it")
 	}
 	const name, password = "joe", `p@ss:%'"$x#`
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

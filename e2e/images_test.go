@@ -17,21 +17,18 @@ import (
 
 	"farm/callbacks"
 	"farm/engine"
+	"farm/engine/enginetest"
 	"farm/engine/images"
 	"farm/engine/local"
 	"farm/inventory"
 	"farm/inventory/value"
 )
 
-// need skips, saying what is missing, unless all tools are here.
+// need is enginetest.Need with root's tools.
 func need(t *testing.T, tools ...string) {
 	t.Helper()
 	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is not installed", tool)
-		}
-	}
+	enginetest.Need(t, tools...)
 }
 
 func run(t *testing.T, name string, args ...string) string {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"farm/engine"
+	"farm/engine/enginetest"
 	"farm/engine/libvirt"
 	"farm/engine/local"
 	"farm/engine/ssh"
@@ -32,9 +33,7 @@ const bootTime = 90 * time.Second
 // lab runs one of the scripts beside this test and returns what it printed.
 func lab(t *testing.T, argv ...string) string {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root, to make users and guests")
-	}
+	enginetest.NeedRoot(t, "users and guests are made")
 	cmd := exec.Command(filepath.Join("lab", argv[0]), argv[1:]...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -254,9 +253,7 @@ func wantState(t *testing.T, m engine.Machine, want engine.PowerState) {
 }
 
 func TestLocalSession(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root, to build guests")
-	}
+	enginetest.NeedRoot(t, "guests are made")
 	conn := local.New()
 	defer conn.Close()
 	h := open(t, conn, "localhost")

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"farm/engine"
+	"farm/engine/enginetest"
 )
 
 // longest is the most that one run of farm may take here, an image's making included.
@@ -78,9 +79,7 @@ platforms:
 // newProject writes an inventory, to which platforms are appended, and files beside it.
 func newProject(t *testing.T, inventory string, files map[string]string) *project {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root, to make guests")
-	}
+	enginetest.NeedRoot(t, "guests are made")
 	if _, err := os.Stat("../bin/farm"); err != nil {
 		t.Fatal("bin/farm is not built: make build")
 	}

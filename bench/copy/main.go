@@ -15,12 +15,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"time"
 
 	xssh "golang.org/x/crypto/ssh"
 
 	"farm/bench/sshd"
+	"farm/bench/target"
 	"farm/engine/modules"
 	"farm/engine/ssh"
 	"farm/engine/task"
@@ -35,13 +35,7 @@ func main() {
 	runs := flag.Int("runs", 7, "copies by each; the medians count")
 	flag.Parse()
 	ok, err := measure(context.Background(), *size*1e6, *runs)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench/copy:", err)
-		os.Exit(2)
-	}
-	if !ok {
-		os.Exit(1)
-	}
+	target.Exit("bench/copy", ok, err)
 }
 
 func measure(ctx context.Context, size int64, runs int) (bool, error) {
@@ -75,17 +69,11 @@ func measure(ctx context.Context, size int64, runs int) (bool, error) {
 			}
 		}
 	}
-	slices.Sort(farm)
-	slices.Sort(scp)
-	f, s := farm[len(farm)/2], scp[len(scp)/2]
+	f, s := target.Median(farm), target.Median(scp)
 	mb := float64(size) / 1e6
 	fmt.Printf("farm's copy: %.2f s, %.0f MB/s; scp: %.2f s, %.0f MB/s\n", f.Seconds(), mb/f.Seconds(), s.Seconds(), mb/s.Seconds())
-	word, share := "PASS", float64(s)/float64(f)
-	if share < minScp {
-		word = "over"
-	}
-	fmt.Printf("%s  %.0f %% of scp's speed, target %.0f %%\n", word, 100*share, 100*minScp)
-	return share >= minScp, nil
+	share := float64(s) / float64(f)
+	return target.Met(share >= minScp, "%.0f %% of scp's speed, target %.0f %%", 100*share, 100*minScp), nil
 }
 
 func random(name string, size int64) error {

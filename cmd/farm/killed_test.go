@@ -18,6 +18,7 @@ import (
 
 	"farm/bench/sshd"
 	"farm/engine"
+	"farm/engine/enginetest"
 	"farm/engine/images"
 	"farm/engine/local"
 	"farm/engine/ssh"
@@ -69,9 +70,7 @@ func TestKilledFarmTakesItsCallbacksAlong(t *testing.T) {
 }
 
 func TestKilledFarmTakesItsCallbacksAlongOverSSH(t *testing.T) {
-	if _, err := exec.LookPath("/usr/sbin/sshd"); err != nil {
-		t.Skip("needs /usr/sbin/sshd")
-	}
+	enginetest.Need(t, "/usr/sbin/sshd")
 	server, err := sshd.Start(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -11,15 +10,12 @@ import (
 
 	"farm/bench/sshd"
 	"farm/engine"
+	"farm/engine/enginetest"
 )
 
 // The page's example, here and over SSH.
 func TestAnsibleOfThePageRuns(t *testing.T) {
-	for _, program := range []string{"ansible-playbook", "python3", "/usr/sbin/sshd"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("needs %s", program)
-		}
-	}
+	enginetest.Need(t, "ansible-playbook", "python3", "/usr/sbin/sshd")
 	dir := t.TempDir()
 	server, err := sshd.Start(dir)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"farm/inventory/value"
+
+	"farm/engine/enginetest"
 )
 
 // twice checks that a task changes something, in check mode without doing it, and
@@ -67,9 +69,7 @@ func TestFileLinks(t *testing.T) {
 }
 
 func TestFileOwner(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root: only root can give files away")
-	}
+	enginetest.NeedRoot(t, "only root can give files away")
 	b := newBench(t)
 	b.write("f", "")
 	b.twice("file", "{path: DIR/f, owner: daemon, group: daemon, mode: '4755'}")

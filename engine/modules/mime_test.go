@@ -223,7 +223,7 @@ func TestKeptFileIsOfTheDatabaseOfNow(t *testing.T) {
 	b.write("home/.magic", "0\tstring\tFARM-MAGIC\tFarm\n!:mime\tapplication/x-farm\n")
 	want := b.fresh(b.dir + "/f")
 	if !strings.HasPrefix(want, "application/x-farm") {
-		t.Skipf("needs a file that reads ~/.magic, as Debian's does; this one says %q", want)
+		enginetest.Lacking(t, "needs a file that reads ~/.magic, as Debian's does; this one says %q", want)
 	}
 	if got := b.mime(b.dir + "/f"); got != want {
 		t.Errorf("with another database %q, want %q", got, want)
@@ -259,9 +259,7 @@ func TestFileWithoutListsIsStartedEachTime(t *testing.T) {
 }
 
 func TestKeptFileReadsAsItsUser(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root: only root can become another user without a password")
-	}
+	enginetest.NeedRoot(t, "only root can become another user without a password")
 	enginetest.Need(t, "su")
 	b, c := newKeeping(t)
 	os.Chmod(b.dir, 0o755)
