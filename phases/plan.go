@@ -25,6 +25,9 @@ const (
 
 var names = []string{RestoreInit, RestoreClean, Startup, CreateClean, Dependencies, Init, CreateInit, Main, Terminate, Shutdown}
 
+// Prepare is what comes before the phases: the making of the base disks. It cannot be left out, but has a deadline.
+const Prepare = "prepare"
+
 // Names lists all phases in the order in which they can run.
 func Names() []string { return append([]string(nil), names...) }
 

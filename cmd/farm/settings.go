@@ -152,7 +152,7 @@ func checkSettings(inv *inventory.Inventory, vm inventory.VM) error {
 	if v, _ := d.Get("allowed_phases"); v != nil {
 		list, _ := v.([]any)
 		for i, item := range list {
-			errs = append(errs, checkPhase("allowed_phases", item, d.ItemPos("allowed_phases", i)))
+			errs = append(errs, checkPhase("allowed_phases", item, d.ItemPos("allowed_phases", i), phases.Names()))
 		}
 	}
 	if v, _ := d.Get("phase_max_age"); v != nil {
@@ -161,7 +161,7 @@ func checkSettings(inv *inventory.Inventory, vm inventory.VM) error {
 	if v, _ := d.Get("phase_timeout"); v != nil {
 		by, _ := v.(*value.Dict)
 		for k, v := range by.All() {
-			errs = append(errs, checkPhase("phase_timeout", k, by.KeyPos(k)))
+			errs = append(errs, checkPhase("phase_timeout", k, by.KeyPos(k), append(phases.Names(), phases.Prepare)))
 			if what, hint := value.Time(v); what != "" {
 				errs = append(errs, &source.Error{Pos: by.ValPos(k), What: fmt.Sprintf("phase_timeout of %q: it %s", value.Text(k), what), Hint: hint})
 			}
@@ -192,8 +192,8 @@ func nearSettings(vars *value.Dict) error {
 	return source.Join(errs...)
 }
 
-func checkPhase(setting string, v any, pos source.Pos) error {
-	_, hint := value.OneOf(phases.Names()...)(v)
+func checkPhase(setting string, v any, pos source.Pos, known []string) error {
+	_, hint := value.OneOf(known...)(v)
 	if hint == "" {
 		return nil
 	}
@@ -249,7 +249,7 @@ func allowedPhases(v any) (map[string]bool, error) {
 	return allowed, nil
 }
 
-// timeouts reads phase_timeout: a time for every phase, or a mapping from phases to times.
+// timeouts reads phase_timeout: a time for every phase, or a mapping from phases, and `prepare`, to times.
 func timeouts(v any) (func(string) time.Duration, error) {
 	if v == nil {
 		return nil, nil
@@ -260,11 +260,16 @@ func timeouts(v any) (func(string) time.Duration, error) {
 		if err != nil {
 			return nil, fmt.Errorf(`phase_timeout is %s, not a time such as "30m" or a mapping from phases to times`, value.Kind(v))
 		}
-		return func(string) time.Duration { return all }, nil
+		return func(phase string) time.Duration {
+			if phase == phases.Prepare {
+				return 0
+			}
+			return all
+		}, nil
 	}
 	by := map[string]time.Duration{}
 	for _, phase := range d.Keys() {
-		if _, err := phases.ParseAllowed([]string{phase}); err != nil {
+		if _, err := phases.ParseAllowed([]string{phase}); err != nil && phase != phases.Prepare {
 			return nil, fmt.Errorf("phase_timeout: %w", err)
 		}
 		item, _ := d.Get(phase)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"farm/inventory/value"
+	"farm/phases"
 )
 
 func TestAllowedPhasesTakesPhases(t *testing.T) {
@@ -43,11 +44,13 @@ func TestTimeoutsTakesOneTimeOrOnePerPhase(t *testing.T) {
 	for name, c := range map[string]struct {
 		in         any
 		main, init time.Duration
+		prepare    time.Duration
 		want       string // of the error
 	}{
 		"text":             {in: "30m", main: 30 * time.Minute, init: 30 * time.Minute},
 		"seconds":          {in: int64(90), main: 90 * time.Second, init: 90 * time.Second},
 		"by phase":         {in: value.NewDict("main", "1h"), main: time.Hour},
+		"prepare too":      {in: value.NewDict("prepare", "20m"), prepare: 20 * time.Minute},
 		"no time":          {in: "soon", want: "phase_timeout is text, not a time"},
 		"a list":           {in: []any{"1h"}, want: "phase_timeout is a list, not a time"},
 		"no time by phase": {in: value.NewDict("main", "soon"), want: `phase_timeout of "main"`},
@@ -61,7 +64,7 @@ func TestTimeoutsTakesOneTimeOrOnePerPhase(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || of("main") != c.main || of("init") != c.init {
+			if err != nil || of("main") != c.main || of("init") != c.init || of(phases.Prepare) != c.prepare {
 				t.Errorf("got %v and %v, %v", of("main"), of("init"), err)
 			}
 		})

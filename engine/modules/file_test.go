@@ -5,9 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"farm/inventory/value"
-
 	"farm/engine/enginetest"
+	"farm/inventory/value"
 )
 
 // twice checks that a task changes something, in check mode without doing it, and

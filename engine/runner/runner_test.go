@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"farm/engine"
+	"farm/inventory"
 )
 
 func (h fakeHost) Capabilities(context.Context) (engine.Capabilities, error) {
@@ -201,6 +202,31 @@ func TestFailFastStartsNothingAfterAFailure(t *testing.T) {
 	if vms["a"].Status != engine.Failed {
 		t.Errorf("a: %+v", vms["a"])
 	}
+}
+
+func TestPrepareHasADeadlineOfItsOwn(t *testing.T) {
+	vms := newWorld().run(t, func(c *Config) {
+		c.Settings = func(inventory.VM) (Settings, error) {
+			return Settings{Timeout: func(phase string) time.Duration {
+				if phase != "prepare" {
+					t.Errorf("asked for %s", phase)
+				}
+				return time.Millisecond
+			}}, nil
+		}
+		c.Backends = map[string]Backend{"hv": {fakeHost{w: newWorld()}, lasting{}, "/farm"}}
+	}, "a")
+	if vm := vms["a"]; vm.Status != engine.NoVerdict || !strings.Contains(vm.Why, "not done within 1ms") {
+		t.Errorf("%+v", vm)
+	}
+}
+
+// lasting makes base disks until it is ended.
+type lasting struct{ fakeLayers }
+
+func (lasting) Base(ctx context.Context, _ engine.Preparation) (engine.Layer, error) {
+	<-ctx.Done()
+	return engine.Layer{}, context.Cause(ctx)
 }
 
 func TestMaskHidesSecretsEverywhere(t *testing.T) {

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 // to ten times as long as accelerated ones.
 const emulatedScale = 10
 
-// prepareBudget bounds the making of base disks, downloads included.
+// prepareBudget bounds the making of base disks, downloads included, where the settings have no time for it.
 const prepareBudget = 2 * time.Hour
 
 // cleanupBudget bounds the removal of a machine and its files.
@@ -65,8 +66,6 @@ func (v *vmRun) live(ctx, hard context.Context, host string) error {
 
 // prepare evaluates the definition for the host, makes the base disks and the folders.
 func (v *vmRun) prepare(ctx context.Context, host string) (err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, prepareBudget, fmt.Errorf("not done within %s", prepareBudget))
-	defer cancel()
 	return v.timed("prepare", func() error {
 		if v.Run.VM, err = v.Place(ctx, v.Run.VM, host); err != nil {
 			return engine.Blame(engine.UserFault, err)
@@ -74,6 +73,12 @@ func (v *vmRun) prepare(ctx context.Context, host string) (err error) {
 		if v.settings, err = v.Settings(v.Run.VM); err != nil {
 			return engine.Blame(engine.UserFault, err)
 		}
+		budget := prepareBudget
+		if v.settings.Timeout != nil {
+			budget = cmp.Or(v.settings.Timeout("prepare"), budget)
+		}
+		ctx, cancel := context.WithTimeoutCause(ctx, budget, fmt.Errorf("not done within %s", budget))
+		defer cancel()
 		if v.KVM && v.Run.VM.Def.VirtDomain == "qemu" {
 			v.KVM = false
 			v.Run.Emit(engine.Event{Kind: engine.Progress, Text: "emulated, as virt_domain asks"})
