@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"farm/engine"
@@ -85,6 +86,7 @@ func defs(log *[]string) []engine.ModuleDef {
 type bench struct {
 	dir    string
 	log    []string
+	mu     sync.Mutex // guards events
 	events []engine.Event
 	host   *task.HostState
 	o      task.Options
@@ -103,8 +105,15 @@ func newBench(t *testing.T, files map[string]string, vars ...any) *bench {
 		}
 	}
 	b.host = task.NewHost("guest", nil, expr.New(expr.Options{}).Vars(value.NewDict(vars...)))
-	b.o = task.Options{Modules: defs(&b.log), Project: b.dir, Emit: func(e engine.Event) { b.events = append(b.events, e) }}
+	b.o = task.Options{Modules: defs(&b.log), Project: b.dir, Emit: b.emit}
 	return b
+}
+
+// emit is called by jobs in the background too.
+func (b *bench) emit(e engine.Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = append(b.events, e)
 }
 
 func (b *bench) run() error {
