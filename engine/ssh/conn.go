@@ -70,13 +70,11 @@ func (c *Conn) lose(why error) {
 
 // lost is why the connection is gone, as an error for callers; nil while it works.
 func (c *Conn) lost() error {
-	select {
-	case <-c.dead:
-	default:
-		return nil
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.why == nil {
+		return nil
+	}
 	return unreachable(c.why)
 }
 
@@ -137,12 +135,28 @@ func (c *Conn) Dial(ctx context.Context, network, addr string) (net.Conn, error)
 	return conn, nil
 }
 
+// lostWith is lost after err, which may be the first sign of it: a write may fail before the reader
+// notices that the connection is gone.
+func (c *Conn) lostWith(err error) error {
+	broken := (*net.OpError)(nil)
+	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, sftp.ErrSSHFxConnectionLost) || errors.As(err, &broken) {
+		select {
+		case <-c.dead:
+		case <-time.After(noticing):
+		}
+	}
+	return c.lost()
+}
+
+// noticing is how long the end of a connection may take to show after one of its writes failed.
+const noticing = time.Second
+
 // explain makes an error of the transport one that wraps engine.ErrUnreachable.
 func (c *Conn) explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	if lost := c.lost(); lost != nil {
+	if lost := c.lostWith(err); lost != nil {
 		return lost
 	}
 	var refused *ssh.OpenChannelError

@@ -29,7 +29,7 @@ func (c *Conn) sftp(ctx context.Context) (*sftp.Client, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	if lost := c.lost(); lost != nil {
+	if lost := c.lostWith(err); lost != nil {
 		return nil, lost
 	}
 	c.cfg.Log.Debug("no sftp, files go through the shell", "machine", c.cfg.Name, "error", err)
@@ -116,7 +116,7 @@ func (c *Conn) fileError(what, file string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if lost := c.lost(); lost != nil {
+	if lost := c.lostWith(err); lost != nil {
 		err = lost
 	}
 	return fmt.Errorf("%s %q on %q: %w", what, file, c.cfg.Name, err)

@@ -95,7 +95,7 @@ func (c *Conn) exitOf(err error) error {
 		}
 		return &engine.ExitError{Status: exit.ExitStatus()}
 	}
-	if lost := c.lost(); lost != nil {
+	if lost := c.lostWith(err); lost != nil {
 		return lost
 	}
 	if errors.As(err, &missing) {
