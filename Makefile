@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
-.PHONY: all build setup setup-test demo test unit e2e lint vuln conformance bench bench-list bench-task bench-layer bench-play bench-copy bench-key docs clean help
+.PHONY: all build setup setup-test demo test unit e2e lint vuln conformance bench bench-list bench-task bench-layer bench-input bench-play bench-copy bench-key docs clean help
 
 all: build
 
@@ -48,10 +48,13 @@ conformance: ## task files by ansible-playbook and by farm, and what differs
 	./scripts/setup conformance
 	go run ./conformance
 
-bench: bench-list bench-key bench-task bench-layer ## all benchmarks, each with its ratio
+bench: bench-list bench-input bench-key bench-task bench-layer ## all benchmarks, each with its ratio
 
 bench-list: build ## listing 10,000 and 100,000 VMs
 	go run ./bench/list
+
+bench-input: build ## refusing the worst files
+	go run ./bench/input
 
 bench-task: ## the cost of a task against a bare round trip, ansible and mitogen
 	./scripts/setup bench

@@ -92,7 +92,7 @@ func TestDialEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	if _, err := Dial(ctx, good); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 3*time.Second {
+	if _, err := Dial(ctx, good); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 20*time.Second {
 		t.Errorf("after %v: %v", time.Since(began), err)
 	}
 }
@@ -166,7 +166,7 @@ func TestKeepaliveNoticesFrozenPeer(t *testing.T) {
 	close(frozen)
 	began := time.Now()
 	_, err := c.Exec(t.Context(), engine.Cmd{Script: "true"})
-	if !errors.Is(err, engine.ErrUnreachable) || time.Since(began) > 5*time.Second {
+	if !errors.Is(err, engine.ErrUnreachable) || time.Since(began) > 20*time.Second {
 		t.Errorf("after %v: %v", time.Since(began), err)
 	}
 	if err := c.Upload(t.Context(), "/tmp/none", 0o600, strings.NewReader("")); !errors.Is(err, engine.ErrUnreachable) {

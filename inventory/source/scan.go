@@ -7,7 +7,7 @@ import (
 )
 
 // maxValues bounds the parser's memory: it takes about 250 bytes a value.
-const maxValues = 700_000
+const maxValues = 500_000
 
 // scan looks at the bytes of a file before the parser sees them: the parser gives no
 // position for a bad byte and has no limits of its own.
@@ -40,7 +40,7 @@ func scan(path string, text []byte) error {
 			}
 		}
 		if values > maxValues {
-			return &Error{Pos: place(path, text, line, start, i), What: fmt.Sprintf("the file has more than %d values", maxValues)}
+			return &Error{Pos: place(path, text, line, start, i), What: fmt.Sprintf("the file has more than %d values and lines", maxValues)}
 		}
 		i++
 	}
@@ -48,7 +48,7 @@ func scan(path string, text []byte) error {
 }
 
 func place(path string, text []byte, line, start, at int) Pos {
-	return Pos{File: path, Line: line, Col: utf8.RuneCount(text[start:at]) + 1}
+	return Pos{File: path, Line: line, Col: utf8.RuneCount(text[start:max(start, at)]) + 1}
 }
 
 // tabIndent is the place of the first tab in the indentation of lines from..to (from 1), if any.

@@ -16,6 +16,7 @@ const (
 	maxDepth    = 100
 	maxAnchors  = 1000
 	maxExpanded = 1_000_000 // values with every alias written out
+	maxSearched = 256 << 10 // bytes of a text in which the place of a fault is searched
 )
 
 // File is a parsed YAML file.
@@ -127,7 +128,7 @@ func syntax(path string, text []byte, err error) error {
 	}
 	what := m[2]
 	line, _ := strconv.Atoi(m[1])
-	if len(text) <= 1<<20 {
+	if len(text) <= maxSearched {
 		line = firstBadLine(text, what)
 	}
 	line = max(line, 1)
