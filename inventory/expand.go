@@ -3,9 +3,12 @@ package inventory
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"farm/inventory/expr"
 	"farm/inventory/source"
@@ -32,33 +35,11 @@ func (inv *Inventory) Expand(ctx context.Context, o ExpandOptions) ([]VM, error)
 		hosts[w.id()]++
 	}
 	var all []*expanded
-	builders := map[string]*builder{}
-	for _, w := range wishes {
-		b := builders[w.host]
-		if b == nil {
-			if b, err = inv.builder(w.host, o); err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			builders[w.host] = b
-		}
-		for n := range max(w.count, 1) {
-			x := &expanded{wish: w}
-			if w.count > 1 {
-				x.number = n + 1
-			}
-			if hosts[w.id()] > 1 && w.host != "" {
-				x.suffix = "@" + w.host
-			}
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			if err := b.build(ctx, x); err != nil {
-				errs = append(errs, err)
-				break
-			}
-			all = append(all, x)
-		}
+	for _, g := range inv.grant(ctx, wishes, hosts, o) {
+		all, errs = append(all, g.vms...), append(errs, g.err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	if err := source.Join(errs...); err != nil {
 		inv.register(all)
@@ -70,6 +51,65 @@ func (inv *Inventory) Expand(ctx context.Context, o ExpandOptions) ([]VM, error)
 	}
 	inv.register(all)
 	return limit(all, o.Limit)
+}
+
+// granted is what a wish comes to: the VMs before its first fault.
+type granted struct {
+	vms []*expanded
+	err error
+}
+
+// share is how many wishes are worth a goroutine.
+const share = 16
+
+// grant builds what wishes ask for, on all processors, and returns it in their order. hosts
+// is how many hosts want a pair, by its id.
+func (inv *Inventory) grant(ctx context.Context, wishes []*wish, hosts map[string]int, o ExpandOptions) []granted {
+	all := make([]granted, len(wishes))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(wishes)/share+1) {
+		workers.Go(func() {
+			builders := map[string]*builder{}
+			for i := next.Add(1) - 1; i < int64(len(wishes)) && ctx.Err() == nil; i = next.Add(1) - 1 {
+				w := wishes[i]
+				b, err := builders[w.host], error(nil)
+				if b == nil {
+					if b, err = inv.builder(w.host, o); err != nil {
+						all[i].err = err
+						continue
+					}
+					builders[w.host] = b
+				}
+				suffix := ""
+				if hosts[w.id()] > 1 && w.host != "" {
+					suffix = "@" + w.host
+				}
+				all[i].vms, all[i].err = b.grant(ctx, w, suffix)
+			}
+		})
+	}
+	workers.Wait()
+	return all
+}
+
+// grant builds the VMs of one wish.
+func (b *builder) grant(ctx context.Context, w *wish, suffix string) ([]*expanded, error) {
+	var all []*expanded
+	for n := range max(w.count, 1) {
+		x := &expanded{wish: w, suffix: suffix}
+		if w.count > 1 {
+			x.number = n + 1
+		}
+		if err := ctx.Err(); err != nil {
+			return all, err
+		}
+		if err := b.build(ctx, x); err != nil {
+			return all, err
+		}
+		all = append(all, x)
+	}
+	return all, nil
 }
 
 // register makes VMs known to groups and hostvars.

@@ -328,3 +328,32 @@ func TestExtraForms(t *testing.T) {
 		}
 	}
 }
+
+// Many wishes are granted by several goroutines.
+func TestExpandKeepsTheOrderOfManyWishes(t *testing.T) {
+	platforms := make([]string, 200)
+	list := func(bad ...int) string {
+		var wishes, want strings.Builder
+		for i := range platforms {
+			platforms[i] = fmt.Sprintf("  q%d: {ram: %d}\n", i, i+1)
+			fmt.Fprintf(&wishes, "{platform: q%d, target: t1, count: 2}, ", i)
+			fmt.Fprintf(&want, "q%d/t1#1 q%d/t1#2 ", i, i)
+		}
+		for _, i := range bad {
+			platforms[i] = fmt.Sprintf("  q%d: {ram: wide}\n", i)
+		}
+		vms, _, err := expandText(t, "all: {hosts: {localhost: {config: {list: ["+wishes.String()+"]}}}}\n"+
+			"targets: {t1: {arch: x86_64}}\nplatforms:\n"+strings.Join(platforms, ""), ExpandOptions{})
+		if len(bad) > 0 {
+			return fmt.Sprint(err)
+		}
+		if got := ids(vms); got != strings.TrimSpace(want.String()) || err != nil {
+			t.Errorf("got %s, %v", got, err)
+		}
+		return ""
+	}
+	list()
+	if got := list(150, 7); strings.Count(got, "ram is text") != 2 || strings.Index(got, ":11:") > strings.Index(got, ":154:") {
+		t.Errorf("two faults: %s", got)
+	}
+}
