@@ -37,6 +37,8 @@ func ParseExtra(text string) (*value.Dict, error) {
 	at := source.Pos{File: "-e"}
 	trimmed := strings.TrimSpace(text)
 	switch {
+	case trimmed == "@":
+		return nil, &source.Error{Pos: at, What: `"@" names no file`, Hint: "such as @vars.yaml"}
 	case strings.HasPrefix(trimmed, "@"):
 		return readDict(trimmed[1:])
 	case strings.HasPrefix(trimmed, "{") || strings.HasPrefix(trimmed, "["):

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -189,11 +190,15 @@ func slice(items []int, m []string) []int {
 // matcher compiles a term: "~REGEX" matches from a name's start, else a shell glob matches a whole name.
 func matcher(term string) (func(string) bool, error) {
 	if rx, ok := strings.CutPrefix(term, "~"); ok {
-		re, err := regexp.Compile("^(?:" + rx + ")")
+		re, err := regex.Compile("^(?:"+rx+")", 0)
 		if err != nil {
-			return nil, fmt.Errorf("%w %q: %w", ErrPattern, term, err)
+			_, err = regex.Compile(rx, 0) // as the user has it
+			return nil, fmt.Errorf("%w %q: %w", ErrPattern, term, cmp.Or(err, errors.New("its parentheses do not match")))
 		}
-		return re.MatchString, nil
+		return func(name string) bool {
+			found, err := re.MatchString(name)
+			return found && err == nil
+		}, nil
 	}
 	if term == "all" {
 		return func(string) bool { return true }, nil

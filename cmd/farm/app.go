@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -41,6 +42,13 @@ func (a *app) warnOnce(text string) {
 func (a *app) main(ctx context.Context, args []string) int {
 	root := a.rootCommand()
 	root.SetArgs(args)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		i := slices.IndexFunc(args, func(arg string) bool { return !strings.HasPrefix(arg, "-") })
+		if cmd == root && i >= 0 { // where there is no such command its options are taken for those of all
+			return unknownCommand(root, args[i])
+		}
+		return badFlag(cmd, err)
+	})
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
@@ -84,7 +92,6 @@ func (a *app) rootCommand() *cobra.Command {
 		},
 	}
 	root.PersistentFlags().CountVarP(&a.verbose, "verbose", "v", "log what farm itself does on stderr; -vv for more")
-	root.SetFlagErrorFunc(badFlag)
 	root.SetVersionTemplate("farm {{.Version}}\n")
 	cobra.EnableCommandSorting = false // they are in an order that helps
 	for _, make := range commands {

@@ -181,6 +181,11 @@ func sortKeys(v any) any {
 			out.Set(p.key, sortKeys(item))
 		}
 		return out
+	case string:
+		return runner.MaskURLs(t)
+	case value.Template:
+		t.Text = runner.MaskURLs(t.Text)
+		return t
 	}
 	return v
 }

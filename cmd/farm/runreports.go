@@ -29,6 +29,9 @@ func (s *session) sinks() ([]engine.Sink, error) {
 
 // openReports opens the files that the user named, before anything is started.
 func (s *session) openReports() error {
+	if s.flags.junit != "" && filepath.Clean(s.flags.junit) == filepath.Clean(s.flags.ndjson) {
+		return &usageError{fmt.Errorf("--junit and --ndjson are the same file, %q", s.flags.junit)}
+	}
 	if s.flags.ndjson == "-" {
 		s.reports = append(s.reports, report.NewNDJSON(unclosed{s.out}))
 	} else if s.flags.ndjson != "" {

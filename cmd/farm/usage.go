@@ -85,6 +85,8 @@ func badFlag(cmd *cobra.Command, err error) error {
 			return fmt.Errorf("unknown option --%s (did you mean --%s?)", name, near)
 		}
 		return fmt.Errorf("unknown option --%s", name)
+	case errors.As(err, &unknown):
+		return fmt.Errorf("unknown option -%s", unknown.GetSpecifiedName())
 	case errors.As(err, &invalid):
 		return badValue("--"+invalid.GetFlag().Name, invalid.GetValue(), invalid.GetFlag())
 	}

@@ -17,7 +17,8 @@ const workMark = "FARM_WORK"
 // leaves the folder, where something cannot be ended or is mounted there. A process is
 // found by the whole value of its mark, so none of another folder or without mark is
 // touched, but for the members of a process group that a marked process leads. TERM comes
-// first, so that tools undo what they did elsewhere. `ours FOLDER` fails for one that another
+// first, so that tools undo what they did elsewhere. What they may leave elsewhere all the same, below
+// /tmp with a name that begins with farm-, is named in the folder's file `outside` and goes too. `ours FOLDER` fails for one that another
 // system, which shares these files and whose locks may not show here, made within a day.
 const dropScript = engine.SystemScript + `
 patience=100 # fifths of a second
@@ -45,8 +46,17 @@ end() {
 	done
 }
 mounted() { case $(cat /proc/self/mountinfo 2>/dev/null) in *" $1/"*) ;; *) return 1 ;; esac; }
+outside() {
+	[ -r "$1/outside" ] || return 0
+	while IFS= read -r o; do
+		case $o in */../* | /tmp/farm-*/*) continue ;; /tmp/farm-*) [ -d "$o" ] && [ ! -L "$o" ] || continue ;; *) continue ;; esac
+		! mounted "$o" || return
+		rm -rf -- "$o" 2>/dev/null || mmdebstrap --unshare-helper rm -rf -- "$o" 2>/dev/null
+		[ ! -e "$o" ] || rmdir -- "$o" || return
+	done <"$1/outside"
+}
 drop() {
-	ours "$1" && end "$1" && ! mounted "$1" || return
+	ours "$1" && end "$1" && ! mounted "$1" && outside "$1" || return
 	chmod -R u+rwX -- "$1" 2>/dev/null
 	rm -rf -- "$1"
 }

@@ -77,6 +77,32 @@ func half(t *testing.T, s *Store, name string) string {
 	return dir
 }
 
+func TestDropRemovesWhatIsNamedOutside(t *testing.T) {
+	s := open(t, newHost(t))
+	dir := half(t, s, strings.Repeat("a", 64)+".x")
+	beside, err := os.MkdirTemp("/tmp", "farm-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(beside) })
+	mine := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(beside, "root", "etc"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	list := strings.Join([]string{mine, beside + "/../" + filepath.Base(mine), "/tmp/farm-none", beside, ""}, "\n")
+	if err := os.WriteFile(filepath.Join(dir, "outside"), []byte(list), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.drop(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	for path, stays := range map[string]bool{mine: true, beside: false, dir: false} {
+		if _, err := os.Stat(path); (err == nil) != stays {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
 func TestSweepEndsWhatStillWorks(t *testing.T) {
 	s := open(t, newHost(t))
 	name := strings.Repeat("d", 64) + ".X"

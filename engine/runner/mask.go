@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -53,7 +55,7 @@ func (m *Mask) add(s string, least int) {
 }
 
 // AddValue adds the values at every depth of v that stand under a name that says that they are
-// secret; under such a name everything is.
+// secret, under which everything is, and the passwords of URLs.
 func (m *Mask) AddValue(name string, v any) {
 	switch t := v.(type) {
 	case *value.Dict:
@@ -69,14 +71,27 @@ func (m *Mask) AddValue(name string, v any) {
 			m.AddValue(name, item)
 		}
 	case string, int64, value.Big, float64:
+		text := value.Text(t)
 		if Secret(name) {
-			m.Add(value.Text(t))
+			m.Add(text)
+		}
+		for _, login := range urlLogin.FindAllStringSubmatch(text, -1) {
+			m.Add(login[2])
+			if plain, err := url.PathUnescape(login[2]); err == nil {
+				m.Add(plain)
+			}
 		}
 	}
 }
 
+// urlLogin finds passwords in URLs.
+var urlLogin = regexp.MustCompile(`(://[^/\s:@"']*:)([^/\s@"']+)@`)
+
+// MaskURLs returns text with the passwords of the URLs in it replaced.
+func MaskURLs(text string) string { return urlLogin.ReplaceAllString(text, "${1}"+masked+"@") }
+
 // secretWords are parts of names whose values are not shown.
-var secretWords = []string{"password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "private_key", "_pass", "credential"}
+var secretWords = []string{"password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "private_key", "_pass", "credential", "authorization"}
 
 // Secret reports whether a variable's name says that its value is secret. The name of a
 // file that holds a secret is none.
@@ -90,7 +105,7 @@ func Secret(name string) bool {
 			return true
 		}
 	}
-	return false
+	return name == "pass" || strings.HasSuffix(name, "_pat")
 }
 
 // Text returns text with every secret replaced.

@@ -190,6 +190,24 @@ func (i interrupting) Run(ctx context.Context, r *engine.Run, phase, file string
 	return i.Tasks.Run(ctx, r, phase, file)
 }
 
+func TestPrepareThatIsInterruptedIsNobodysFault(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var state engine.VMState
+	newWorld().run(t, func(c *Config) {
+		c.Backends = map[string]Backend{"hv": {fakeHost{w: newWorld()}, lasting{}, "/farm"}}
+		c.Prepare = func(vm inventory.VM) (engine.Preparation, error) {
+			cancel()
+			return engine.Preparation{VM: vm}, nil
+		}
+		Run(ctx, context.Background(), *c)
+		c.Bus.State(func(s *engine.State) { state = *s.VMs["a"] })
+		c.VMs = nil
+	}, "a")
+	if state.Status != engine.Interrupted || state.Fault != engine.Cancelled {
+		t.Errorf("%+v", state)
+	}
+}
+
 func TestFailFastStartsNothingAfterAFailure(t *testing.T) {
 	w := newWorld()
 	w.fail["a main"] = engine.Blamef(engine.TestFault, "make: *** [all] Error 2")
@@ -226,7 +244,23 @@ type lasting struct{ fakeLayers }
 
 func (lasting) Base(ctx context.Context, _ engine.Preparation) (engine.Layer, error) {
 	<-ctx.Done()
-	return engine.Layer{}, context.Cause(ctx)
+	return engine.Layer{}, engine.Blame(engine.FarmFault, context.Cause(ctx))
+}
+
+func TestMaskHidesPasswordsOfURLs(t *testing.T) {
+	m := &Mask{}
+	m.AddValue("debian_mirror", []any{"http://joe:hunt%40er2@mirror/debian http://mirror:8080/a@b"})
+	if got := m.Text("GET http://joe:hunt%40er2@mirror, as joe with hunt@er2, of mirror:8080/a@b"); got != "GET http://joe:********@mirror, as joe with ********, of mirror:8080/a@b" {
+		t.Errorf("got %q", got)
+	}
+	if got := MaskURLs("git clone https://x:pat@host/r"); got != "git clone https://x:********@host/r" {
+		t.Errorf("got %q", got)
+	}
+	for name, want := range map[string]bool{"db_password": true, "pass": true, "github_pat": true, "Authorization": true, "pwd": false, "bypass": false, "pass_file": false, "path": false} {
+		if Secret(name) != want {
+			t.Errorf("%s: %v", name, !want)
+		}
+	}
 }
 
 func TestMaskHidesSecretsEverywhere(t *testing.T) {

@@ -66,7 +66,7 @@ func (v *vmRun) live(ctx, hard context.Context, host string) error {
 
 // prepare evaluates the definition for the host, makes the base disks and the folders.
 func (v *vmRun) prepare(ctx context.Context, host string) (err error) {
-	return v.timed("prepare", func() error {
+	return v.timed(ctx, "prepare", func() error {
 		if v.Run.VM, err = v.Place(ctx, v.Run.VM, host); err != nil {
 			return engine.Blame(engine.UserFault, err)
 		}
@@ -207,7 +207,7 @@ func (v *vmRun) step(ctx, hard context.Context, step engine.Step) error {
 		ctx = hard
 	}
 	limit := time.Duration(float64(step.Timeout) * v.Scale)
-	return v.timed(step.Phase.Name(), func() error {
+	return v.timed(ctx, step.Phase.Name(), func() error {
 		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		err := step.Phase.Run(ctx, &v.Run)
@@ -221,8 +221,9 @@ func (v *vmRun) step(ctx, hard context.Context, step engine.Step) error {
 	})
 }
 
-// timed emits a phase's start and end around f. A skip is no error.
-func (v *vmRun) timed(phase string, f func() error) error {
+// timed emits a phase's start and end around f. A skip is no error. Where ctx was cancelled, what
+// went wrong with farm's own did so for that.
+func (v *vmRun) timed(ctx context.Context, phase string, f func() error) error {
 	emit := v.Run.Emit
 	v.Run.Emit = func(e engine.Event) {
 		if e.Phase == "" {
@@ -234,6 +235,9 @@ func (v *vmRun) timed(phase string, f func() error) error {
 	begun := time.Now()
 	v.Run.Emit(engine.Event{Kind: engine.PhaseStarted})
 	err := f()
+	if errors.Is(ctx.Err(), context.Canceled) && engine.FaultOf(err) == engine.FarmFault {
+		err = &engine.FaultError{Fault: engine.Cancelled, Err: err}
+	}
 	e := engine.Event{Kind: engine.PhaseEnded, Status: engine.OK, ElapsedMS: time.Since(begun).Milliseconds()}
 	if why, ok := engine.SkippedWhy(err); ok {
 		e.Status, e.Text, err = engine.Skipped, why, nil

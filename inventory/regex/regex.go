@@ -5,6 +5,7 @@ package regex
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/dlclark/regexp2"
@@ -44,7 +45,7 @@ func Compile(pattern string, options Options) (*Regex, error) {
 	}
 	re, err := regexp2.Compile(plain, options)
 	if err != nil {
-		return nil, fmt.Errorf("the regular expression %q: %w", pattern, err)
+		return nil, fmt.Errorf("the regular expression %q: %s", pattern, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 	re.MatchTimeout = MaxTime
 	return &Regex{Regexp: re, names: t.names, groups: t.groups, text: pattern}, nil

@@ -212,6 +212,9 @@ func decodeValue(v any, rv reflect.Value, name string, pos source.Pos) []error {
 		rv.SetBool(b)
 	case reflect.Int, reflect.Int64:
 		i, err := ParseInt(v)
+		if _, big := v.(Big); err != nil && big {
+			return wrong("one of at most 19 digits")
+		}
 		if err != nil {
 			return wrong("a whole number")
 		}
