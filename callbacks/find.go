@@ -111,6 +111,9 @@ func userDef(name, file string, run RunTasks, reads ReadBy) (engine.CallbackDef,
 	return def, nil
 }
 
+// TaskFile is the file of a callback that is a task file.
+func (u *userTasks) TaskFile() string { return u.file }
+
 // userFile is what a user's callbacks have in common: any arguments, and a key of the file's content
 // and of the whole definition, for they may read all of it.
 type userFile struct{ file string }

@@ -41,6 +41,7 @@ func (inv *Inventory) Expand(ctx context.Context, o ExpandOptions) ([]VM, error)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	errs = append(errs, inv.vars.faults()...) // of VMs' groups too, which Load does not know
 	if err := source.Join(errs...); err != nil {
 		inv.register(all)
 		vms, _ := limit(all, o.Limit) // a bad pattern is told once the rest is right

@@ -62,6 +62,16 @@ func (f *varFiles) get(kind, name string) (*value.Dict, error) {
 	return got.vars, got.err
 }
 
+// faults are what is wrong with the files that were read so far.
+func (f *varFiles) faults() (errs []error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, file := range f.read {
+		errs = append(errs, file.err)
+	}
+	return errs
+}
+
 // readVars reads a file of variables, or a folder of such files in the order of
 // their names, later ones winning.
 func readVars(path string) (*value.Dict, error) {

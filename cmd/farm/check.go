@@ -19,9 +19,14 @@ func (a *app) check(inv *inventory.Inventory, vms []inventory.VM) error {
 	files := task.New(a.taskOptions(inv)).Validation(inv.Engine())
 	files.Topics, files.Hosts = []string{shutdownHypervisor}, hostNames(inv, vms)
 	seen := map[string]bool{}
+	visit := func(file string) {
+		if !seen[file] {
+			seen[file] = true
+			files.File(file)
+		}
+	}
 	for _, vm := range vms {
-		errs = append(errs, checkSettings(inv, vm), inv.AtUser(vm, checkCallbacks(inv, vm)))
-		errs = append(errs, checkTemplate(inv, vm))
+		errs = append(errs, checkSettings(inv, vm), inv.AtUser(vm, checkCallbacks(inv, vm, visit)), checkTemplate(inv, vm))
 		dir, err := phasesDir(inv, vm)
 		if err != nil {
 			if !seen[dir] {
@@ -32,11 +37,9 @@ func (a *app) check(inv *inventory.Inventory, vms []inventory.VM) error {
 		}
 		for _, phase := range []string{phases.Dependencies, phases.Init, phases.Main, phases.Terminate} {
 			file, _ := phases.Find(dir, vm.Platform, vm.Target, phase)
-			if file == "" || seen[file] {
-				continue
+			if file != "" {
+				visit(file)
 			}
-			seen[file] = true
-			files.File(file)
 		}
 	}
 	return source.Join(append(errs, files.Err())...)

@@ -14,49 +14,56 @@ import (
 )
 
 // checkCallbacks finds unknown callbacks in a VM's definition, and arguments that they do
-// not take.
-func checkCallbacks(inv *inventory.Inventory, vm inventory.VM) error {
+// not take. visit is called for those that are task files.
+func checkCallbacks(inv *inventory.Inventory, vm inventory.VM, visit func(file string)) error {
 	find := callbacks.Find(callbackDirs(inv, vm), func(context.Context, *engine.Image, string, *value.Dict) error { return nil }, nil)
 	var errs []error
 	for _, src := range vm.Def.Metadata.Sources {
 		for _, t := range src.BeforeProvision {
-			errs = append(errs, checkCallback(find, inv, vm, t, t.Callback))
+			errs = append(errs, checkCallback(find, inv, vm, t, t.Callback, visit))
 		}
 		if t := src.OnProvision; t != nil {
 			name := t.Callback
 			if name == "" {
 				name = "install_to_libvirt"
 			}
-			errs = append(errs, checkCallback(find, inv, vm, *t, name))
+			errs = append(errs, checkCallback(find, inv, vm, *t, name, visit))
 		}
 	}
 	return source.Join(errs...)
 }
 
-func checkCallback(find func(string) (engine.CallbackDef, error), inv *inventory.Inventory, vm inventory.VM, t inventory.CallbackTask, name string) error {
+func checkCallback(find func(string) (engine.CallbackDef, error), inv *inventory.Inventory, vm inventory.VM, t inventory.CallbackTask, name string, visit func(file string)) error {
+	pos := t.Args.Pos()
+	if pos.IsZero() {
+		pos = vm.Pos // no arguments are written
+	}
 	if name == "" {
-		return &source.Error{Pos: t.Args.Pos(), What: `"callback" is missing`}
+		return &source.Error{Pos: pos, What: `"callback" is missing`}
 	}
 	def, err := find(name)
 	if err != nil {
-		return placed(t.Args.Pos(), "", err)
+		return placed(pos, "", err)
 	}
 	args := t.Args
 	if args.Len() > 0 {
 		v, err := inv.VMVars(vm).Eval(args)
 		if err != nil {
-			return placed(t.Args.Pos(), "", err)
+			return placed(pos, "", err)
 		}
 		args, _ = v.(*value.Dict) // a mapping stays one
 	}
 	callback := def.New()
+	if tasks, ok := callback.(interface{ TaskFile() string }); ok {
+		visit(tasks.TaskFile())
+	}
 	err = value.Decode(args, callback)
 	if ruled, ok := callback.(interface{ Rules() value.Rules }); ok && err == nil {
 		err = ruled.Rules().Check(args)
 	}
 	var errs []error
 	for _, err := range source.Flatten(err) {
-		errs = append(errs, placed(t.Args.Pos(), name+": ", err))
+		errs = append(errs, placed(pos, name+": ", err))
 	}
 	return source.Join(errs...)
 }

@@ -18,7 +18,7 @@ func TestCatalogueCallsCallbacksRight(t *testing.T) {
 			}
 			for _, vm := range vms {
 				checked++
-				if err := checkCallbacks(inv, vm); err != nil {
+				if err := checkCallbacks(inv, vm, func(string) {}); err != nil {
 					t.Errorf("%s: %v", vm.ID, err)
 				}
 			}

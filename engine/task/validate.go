@@ -288,9 +288,25 @@ func (v *validator) named(t *Task, s *scope) {
 	if name == "" || strings.Contains(name, "://") || strings.ContainsAny(name, "'\"") {
 		return
 	}
-	if _, err := Folders(s.dirs(v.r.o.Project)).Find(a.kind, name); err != nil {
+	path, err := Folders(s.dirs(v.r.o.Project)).Find(a.kind, name)
+	if err != nil {
 		v.absent(t, s, err)
+	} else if t.Module == "template" {
+		v.template(path)
 	}
+}
+
+// template checks a file that a task renders.
+func (v *validator) template(path string) {
+	if v.e == nil || v.seen["template "+path] {
+		return
+	}
+	v.seen["template "+path] = true
+	text, err := source.ReadText(path)
+	if err == nil {
+		err = v.e.CheckText(path, string(text))
+	}
+	v.errs = append(v.errs, err)
 }
 
 // wellNamed reports whether a module takes all arguments of a task, so that none of them
