@@ -206,7 +206,7 @@ func (l lazyHosts) Get(key string) (any, bool, error) {
 	if vm == nil && l.inv.graph.hosts[key] == nil && key != "localhost" {
 		return nil, false, nil
 	}
-	return lazyVars{l.inv.HostVars(key)}, true, nil
+	return l.inv.HostVars(key).Lazy(), true, nil
 }
 
 // Keys lists the hosts, then the VMs.
@@ -225,12 +225,3 @@ func (l lazyHosts) Keys() []string {
 	}
 	return names
 }
-
-// lazyVars is one host's variables as an entry of hostvars.
-type lazyVars struct{ vars *expr.Vars }
-
-// Get evaluates one variable.
-func (l lazyVars) Get(key string) (any, bool, error) { return l.vars.Get(key) }
-
-// Keys lists the variables.
-func (l lazyVars) Keys() []string { return l.vars.Names() }

@@ -32,7 +32,7 @@ func TestErrorsSayWhereAndWhat(t *testing.T) {
 		{"{{ lookup('pip', 'ls') }}", `vm.yaml:3:15: unknown lookup "pip" (did you mean "pipe"?)`},
 		{"{{ lookup('pipe', 'ls') }}", `vm.yaml:3:15: the lookup "pipe" is not allowed: it would act on the machine that farm runs on (use a task with register)`},
 		{"{{ vm | combine({}, recursiv=true) }}", `vm.yaml:3:14: "combine" takes no argument "recursiv" (did you mean "recursive"?)`},
-		{"{{ 'x' | regex_replace('(', '') }}", "vm.yaml:3:15: the regular expression \"(\": error parsing regexp: missing closing ) in `(`"},
+		{"{{ 'x' | regex_replace('(', '') }}", "vm.yaml:3:15: the regular expression \"(\": missing closing ) in `(`"},
 		{"one\ntwo {{ nothere }}\n", `vm.yaml:3:5: in line 2 of the text, "two {{ nothere }}": "nothere" is undefined`},
 	}
 	for _, tt := range tests {

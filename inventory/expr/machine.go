@@ -168,7 +168,7 @@ func (m *machine) export(x any) any {
 	case value.Template:
 		return m.resolve(t)
 	case Lazy:
-		return t
+		return m.export(m.dict(t))
 	}
 	return text(x)
 }
@@ -176,7 +176,7 @@ func (m *machine) export(x any) any {
 // isInternal reports whether x is of a type that package value does not have.
 func isInternal(x any) bool {
 	switch x.(type) {
-	case nil, bool, int64, value.Big, float64, string, value.Omit, []any, *value.Dict, Lazy:
+	case nil, bool, int64, value.Big, float64, string, value.Omit, []any, *value.Dict:
 		return false
 	}
 	return true

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -260,10 +261,16 @@ func hex2(r rune) string {
 	return string("0123456789abcdef"[r>>4&15]) + string("0123456789abcdef"[r&15])
 }
 
+// wholeKeys are the keys of a Lazy that is read as a whole: of a host's variables without those that
+// hold all hosts', or the host's own, once more.
+func wholeKeys(l Lazy) []string {
+	return slices.DeleteFunc(slices.Clone(l.Keys()), func(k string) bool { return k == "hostvars" || k == "vars" })
+}
+
 // lazyDict reads all of a Lazy.
 func lazyDict(l Lazy) *value.Dict {
 	d := value.NewDict()
-	for _, k := range l.Keys() {
+	for _, k := range wholeKeys(l) {
 		v, ok, err := l.Get(k)
 		if err != nil {
 			throwErr(err)
@@ -283,9 +290,10 @@ func (m *machine) dict(x any) *value.Dict {
 	case *namespace:
 		return t.d
 	case Lazy:
-		m.run.step(len(t.Keys()))
+		keys := wholeKeys(t)
+		m.run.step(len(keys))
 		d := value.NewDict()
-		for _, k := range t.Keys() {
+		for _, k := range keys {
 			if v := m.attr(t, k); !isUndefined(v) {
 				d.Set(k, v)
 			}
