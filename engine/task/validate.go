@@ -291,7 +291,7 @@ func (v *validator) named(t *Task, s *scope) {
 	path, err := Folders(s.dirs(v.r.o.Project)).Find(a.kind, name)
 	if err != nil {
 		v.absent(t, s, err)
-	} else if t.Module == "template" {
+	} else if t.Module == "template" && !forgiven(s) {
 		v.template(path)
 	}
 }
@@ -322,12 +322,20 @@ func (v *validator) absent(t *Task, s *scope, err error) {
 	if !always(s) {
 		return
 	}
-	for c := s; c != nil; c = c.parent {
-		if c.keys.Has("ignore_errors") || c.keys.Has("failed_when") || c.keys.Has("delegate_to") {
-			return
-		}
+	if forgiven(s) {
+		return
 	}
 	v.missing = append(v.missing, &source.Error{Pos: t.ModulePos, What: t.Module, Err: err})
+}
+
+// forgiven reports whether something around a task deals with its failure.
+func forgiven(s *scope) bool {
+	for ; s != nil; s = s.parent {
+		if s.keys.Has("ignore_errors") || s.keys.Has("failed_when") || s.keys.Has("delegate_to") {
+			return true
+		}
+	}
+	return false
 }
 
 func (v *validator) keys(t *Task) {
