@@ -38,7 +38,7 @@ var (
 	userName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,31}$`)
 	printed  = regexp.MustCompile(`^[^\x00-\x1f\x7f]+$`)
 	devName  = regexp.MustCompile(`^(vd|sd|hd|xvd|nvme)[a-z0-9]+$`)
-	anURI    = regexp.MustCompile(`^(qemu|lxc|xen|ch|bhyve|test)(\+[a-z0-9]+)?://\S*$`)
+	anURI    = regexp.MustCompile(`^(qemu|test)(\+[a-z0-9]+)?://\S*$`)
 	shareTag = regexp.MustCompile(`^[^\x00-\x20/,\x7f]{1,31}$`)
 )
 

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"encoding/base64"
+	"errors"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -25,7 +26,9 @@ func dataFilters() map[string]function {
 			s := strings.Join(strings.Fields(c.text()), "")
 			b, err := base64.StdEncoding.DecodeString(s)
 			if err != nil {
-				throw("b64decode: %s", err)
+				at := base64.CorruptInputError(0)
+				errors.As(err, &at)
+				throw("b64decode: no base64 at byte %d", int64(at))
 			}
 			return decoded(b, enc)
 		},

@@ -34,7 +34,7 @@ func toDatetime(c *call) any {
 	format := c.str(0, "format", "%Y-%m-%d %H:%M:%S")
 	t, err := strftime.Parse(format, c.text())
 	if err != nil {
-		throw("%q is no time in the format %q: %s", c.text(), format, err)
+		throw("%q is no time in the format %q", c.text(), format)
 	}
 	return moment{t: t}
 }
