@@ -237,6 +237,11 @@ func parseItem(v any, i int, pos source.Pos) (*wish, error) {
 			errs = append(errs, value.UnknownKey(d, name, known))
 		}
 	}
+	for _, key := range []string{"platform", "target"} {
+		if name, given := d.Get(key); given && (name == nil || name == "") {
+			errs = append(errs, source.Errorf(d.ValPos(key), "%s is empty, not the name of one", key))
+		}
+	}
 	if it.Platform == "" || it.Target == "" {
 		return nil, source.Join(errs...)
 	}

@@ -357,3 +357,21 @@ func TestExpandKeepsTheOrderOfManyWishes(t *testing.T) {
 		t.Errorf("two faults: %s", got)
 	}
 }
+
+// Ansible goes through a group's sections in the order of the file.
+func TestOfAHostThatIsNamedTwiceTheLaterVariablesWin(t *testing.T) {
+	for text, want := range map[string]string{
+		"all: {children: {web: {hosts: {h: {k: web}}, children: {c: {hosts: {h: {k: c}}}}}}}":            "c",
+		"all: {children: {web: {children: {c: {hosts: {h: {k: c}}}}, hosts: {h: {k: web}}}}}":            "web",
+		"all: {hosts: {h: {k: all}}, children: {c: {hosts: {h: {k: c}}}, b: {hosts: {h: {k: b}}}}}":      "b",
+		"all: {vars: {k: x}, children: {c: {hosts: {h: {k: c}}, vars: {k: y}}}, hosts: {h: {l: \"1\"}}}": "c",
+	} {
+		_, inv, err := expandText(t, text, ExpandOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := inv.RawHostVars("h").Get("k"); got != want {
+			t.Errorf("%s: %v, want %s", text, got, want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 
 	"farm/inventory/expr"
 	"farm/inventory/source"
@@ -140,9 +141,10 @@ func (r *reader) group(name string, v any, pos source.Pos) *group {
 		}
 		return gr
 	}
-	for _, key := range []string{"vars", "children", "hosts"} {
-		section, ok := body.Get(key)
-		if !ok || section == nil {
+	// In the order of the file: of a host that is named twice the later variables win.
+	for k, section := range body.All() {
+		key, _ := k.(string)
+		if !slices.Contains(groupKeys, key) || section == nil {
 			continue
 		}
 		if text, ok := section.(string); ok && key == "hosts" {
@@ -174,7 +176,7 @@ func (r *reader) group(name string, v any, pos source.Pos) *group {
 		}
 	}
 	for key := range body.All() {
-		if k := fmt.Sprint(key); k != "hosts" && k != "children" && k != "vars" {
+		if k := fmt.Sprint(key); !slices.Contains(groupKeys, k) {
 			known := groupKeys
 			hint := source.DidYouMean(k, known)
 			if hint == "" {

@@ -38,9 +38,12 @@ func domainTemplate(inv *inventory.Inventory, vm inventory.VM) (string, error) {
 }
 
 // checkTemplate finds what is wrong with a VM's domain template before the VM has a hypervisor: names
-// that only that defines are left to domainTemplate.
+// that only that defines are left to domainTemplate. A VM without one needs something to boot from.
 func checkTemplate(inv *inventory.Inventory, vm inventory.VM) error {
 	file, err := findTemplate(inv, vm)
+	if err == nil && file == "" && len(vm.Def.Disks) == 0 && vm.Def.Kernel.Src == "" {
+		return &source.Error{Pos: vm.Pos, What: fmt.Sprintf("%s has nothing to boot from: neither disks nor a kernel", vm.ID), Hint: "such as disks: [{src: disk.qcow2}]"}
+	}
 	if err != nil || file == "" {
 		return err
 	}
