@@ -37,14 +37,14 @@ func (s *session) openReports() error {
 	} else if s.flags.ndjson != "" {
 		f, err := os.Create(s.flags.ndjson)
 		if err != nil {
-			return &usageError{err}
+			return &usageError{fmt.Errorf("--ndjson: %w", err)}
 		}
 		s.reports = append(s.reports, report.NewNDJSON(f))
 	}
 	if s.flags.junit != "" {
 		f, err := os.Create(s.flags.junit)
 		if err != nil {
-			return &usageError{err}
+			return &usageError{fmt.Errorf("--junit: %w", err)}
 		}
 		s.reports = append(s.reports, report.NewJUnit(f))
 	}
