@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"farm/engine/runner"
 	"farm/inventory"
 	"farm/inventory/value"
 )
@@ -59,7 +60,9 @@ func (a *app) listJSON(vms []inventory.VM) error {
 	for i, vm := range vms {
 		vars, ok := masked[vm.Vars]
 		if !ok {
-			text, err := encode(mask(vm.Vars))
+			secrets := &runner.Mask{}
+			secrets.AddValue("", vm.Vars)
+			text, err := encode(secrets.Value(mask(vm.Vars)))
 			if err != nil {
 				return err
 			}

@@ -13,7 +13,7 @@ import (
 const twoVMs = `
 all:
   hosts: {localhost: {config: {permutations: {platforms: [debian_12], targets: [amd64, arm64]}}}}
-  children: {vms: {vars: {ansible_password: hunter2, nested: {api_token: hunter2}, ansible_ssh_private_key_file: ~/.ssh/k}}}
+  children: {vms: {vars: {ansible_password: hunter2, nested: {api_token: hunter2}, ansible_ssh_private_key_file: ~/.ssh/k, told: "as joe with hunter2, {{ project_id }} hunter2", mirror: "http://joe:apple7@mirror/"}}}
 `
 
 // runLine runs one command line of farm over an inventory and returns its status and output.
@@ -41,7 +41,7 @@ func TestListMasksSecrets(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &vms); err != nil || status != 0 {
 		t.Fatal(status, complaint, err)
 	}
-	if len(vms) != 2 || vms[1].ID != "debian_12/arm64" || vms[1].Arch != "aarch64" || strings.Contains(out, "hunter2") || vms[0].Vars["ansible_ssh_private_key_file"] != "~/.ssh/k" {
+	if len(vms) != 2 || vms[1].ID != "debian_12/arm64" || vms[1].Arch != "aarch64" || strings.Contains(out, "hunter2") || strings.Contains(out, "apple7") || vms[0].Vars["ansible_ssh_private_key_file"] != "~/.ssh/k" {
 		t.Errorf("got %s", out)
 	}
 }

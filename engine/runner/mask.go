@@ -121,6 +121,9 @@ func (m *Mask) Value(v any) any {
 	switch t := v.(type) {
 	case string:
 		return m.Text(t)
+	case value.Template:
+		t.Text = m.Text(t.Text)
+		return t
 	case []any:
 		out := make([]any, len(t))
 		for i, item := range t {
