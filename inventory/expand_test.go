@@ -375,3 +375,22 @@ func TestOfAHostThatIsNamedTwiceTheLaterVariablesWin(t *testing.T) {
 		}
 	}
 }
+
+// Every group of a row is above both of the next: there are 2^40 ways down.
+func TestManyWaysToAGroupCostNoTime(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("all:\n  children:\n")
+	for i := range 40 {
+		for _, side := range "ab" {
+			fmt.Fprintf(&b, "    %c%d: {children: {a%d: {}, b%d: {}}}\n", side, i, i+1, i+1)
+		}
+	}
+	b.WriteString("    a40: {hosts: {h: {}}, vars: {k: low}}\n")
+	_, inv, err := expandText(t, b.String(), ExpandOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := inv.RawHostVars("h").Get("k"); got != "low" {
+		t.Errorf("k is %v", got)
+	}
+}

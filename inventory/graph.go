@@ -76,10 +76,21 @@ func (g *graph) addChild(parent, child *group) bool {
 
 // descends reports whether x is below top.
 func descends(x, top *group) bool {
-	for _, p := range x.parents {
-		if p == top || descends(p, top) {
-			return true
+	if len(top.children) == 0 {
+		return false
+	}
+	seen := map[*group]bool{}
+	for todo := []*group{x}; len(todo) > 0; {
+		at := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if seen[at] {
+			continue
 		}
+		seen[at] = true
+		if at == top {
+			return x != top
+		}
+		todo = append(todo, at.parents...)
 	}
 	return false
 }
@@ -106,7 +117,7 @@ func (g *graph) finish() {
 			h.join(ungrouped)
 		}
 	}
-	setDepth(all, 0)
+	setDepths(g.groupOrder)
 }
 
 func onlyIn(h *host, a, b *group) bool {
@@ -138,13 +149,21 @@ func (h *host) join(gr *group) {
 	gr.hosts = append(gr.hosts, h)
 }
 
-func setDepth(gr *group, depth int) {
-	if depth < gr.depth {
-		return
+// setDepths gives groups their distance from the top, by the longest way.
+func setDepths(groups []*group) {
+	known := map[*group]bool{}
+	var depth func(gr *group) int
+	depth = func(gr *group) int {
+		if !known[gr] {
+			known[gr] = true // nothing is above itself
+			for _, p := range gr.parents {
+				gr.depth = max(gr.depth, depth(p)+1)
+			}
+		}
+		return gr.depth
 	}
-	gr.depth = depth
-	for _, c := range gr.children {
-		setDepth(c, depth+1)
+	for _, gr := range groups {
+		depth(gr)
 	}
 }
 
