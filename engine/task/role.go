@@ -25,7 +25,8 @@ type role struct {
 
 type roleDep struct {
 	name string
-	vars *value.Dict
+	pos  source.Pos
+	keys *value.Dict // keywords, vars among them
 }
 
 func (r *role) magic() *value.Dict {
@@ -127,7 +128,7 @@ func (p *play) ranBefore(ro *role) bool {
 // roleDeps runs the roles that meta/main.yml names, before the role itself.
 func (p *play) roleDeps(ctx context.Context, ro *role, s *scope) error {
 	for i, d := range ro.deps {
-		t := &Task{Pos: source.Pos{File: filepath.Join(ro.dir, "meta")}, Module: "import_role", Keys: value.NewDict("vars", d.vars), Args: value.NewDict("name", d.name, "allow_duplicates", false)}
+		t := &Task{Pos: d.pos, ModulePos: d.pos, Module: "import_role", Keys: d.keys, Args: value.NewDict("name", d.name, "allow_duplicates", false)}
 		if err := p.in(i, func() error { return p.include(ctx, t, s.within(t), p.vars(s, nil)) }); err != nil {
 			return err
 		}
@@ -215,23 +216,60 @@ func (p *play) loadRole(name, dir, defaults, vars string) (*role, error) {
 	}
 	again, _ := meta.Get("allow_duplicates")
 	ro.again = again == true
-	deps, _ := meta.Get("dependencies")
-	list, _ := deps.([]any)
-	for _, one := range list {
-		switch d := one.(type) {
-		case string:
-			ro.deps = append(ro.deps, roleDep{name: d})
-		case *value.Dict:
-			n, ok := d.Get("role")
-			if !ok {
-				n, _ = d.Get("name")
+	ro.deps, err = dependencies(meta)
+	return ro, err
+}
+
+// dependencies are the roles that meta/main.yml names.
+func dependencies(meta *value.Dict) (deps []roleDep, err error) {
+	v, _ := meta.Get("dependencies")
+	list, ok := v.([]any)
+	if !ok && v != nil {
+		return nil, source.Errorf(meta.ValPos("dependencies"), "dependencies is %s, not a list of roles", value.Kind(v))
+	}
+	var errs []error
+	for i, one := range list {
+		dep, err := dependency(one, meta.ItemPos("dependencies", i))
+		deps, errs = append(deps, dep), append(errs, err)
+	}
+	return deps, source.Join(errs...)
+}
+
+// dependency is one of them: a name, or a mapping with keywords; what else there is are variables.
+func dependency(v any, pos source.Pos) (roleDep, error) {
+	dep := roleDep{pos: pos, keys: value.NewDict()}
+	d, ok := v.(*value.Dict)
+	if !ok {
+		dep.name, ok = v.(string)
+		if !ok || dep.name == "" {
+			return dep, &source.Error{Pos: pos, What: fmt.Sprintf("a dependency is %s, not a role", value.Kind(v)), Hint: "its name, or {role: NAME, vars: {...}}"}
+		}
+		return dep, nil
+	}
+	vars := value.NewDict()
+	for k, item := range d.All() {
+		switch key := value.Text(k); {
+		case key == "role" || key == "name" && !d.Has("role"):
+			dep.name = value.Text(item)
+		case key == "vars":
+			given, isDict := item.(*value.Dict)
+			if !isDict && item != nil {
+				return dep, source.Errorf(d.ValPos(k), "vars is %s, not a mapping", value.Kind(item))
 			}
-			v, _ := d.Get("vars")
-			dv, _ := v.(*value.Dict)
-			ro.deps = append(ro.deps, roleDep{name: value.Text(n), vars: dv})
+			vars = value.Merge(vars, given)
+		case keywords[key] == both:
+			dep.keys.Set(key, item)
+			dep.keys.CopyPos(key, d)
+		default:
+			vars.Set(k, item)
+			vars.CopyPos(k, d)
 		}
 	}
-	return ro, nil
+	if dep.name == "" {
+		return dep, &source.Error{Pos: pos, What: "the dependency names no role", Hint: "{role: NAME}"}
+	}
+	dep.keys.Set("vars", vars)
+	return dep, nil
 }
 
 func (p *play) roleHandlers(ro *role, from string) error {

@@ -236,7 +236,7 @@ func (v *validator) role(t *Task, s *scope, name string) {
 	}
 	in := &scope{parent: s, keys: value.NewDict(), file: filepath.Join(dir, "tasks", "main.yml"), role: ro}
 	for _, dep := range ro.deps {
-		at := &Task{Module: "meta/main", ModulePos: source.Pos{File: filepath.Join(dir, "meta", "main.yml")}, Args: value.NewDict()}
+		at := &Task{Module: "dependencies", ModulePos: dep.pos, Args: value.NewDict()}
 		v.role(at, in, dep.name)
 	}
 	for _, part := range []struct{ kind, name string }{{"tasks", from}, {"handlers", handlers}} {
