@@ -29,7 +29,11 @@ func (p *project) leaks() []string {
 		return false
 	}
 	var left []string
-	for name := range strings.Lines(p.output("virsh", "-c", "qemu:///session", "list", "--all", "--name")) {
+	domains := "" // without a run there is none, nor a daemon to ask
+	if len(runs) > 0 {
+		domains = p.output("virsh", "-c", "qemu:///session", "list", "--all", "--name")
+	}
+	for name := range strings.Lines(domains) {
 		if ours(name) {
 			left = append(left, "domain "+strings.TrimSpace(name))
 		}
