@@ -22,6 +22,7 @@ import (
 	"farm/engine/task"
 	"farm/inventory"
 	"farm/inventory/expr"
+	"farm/inventory/source"
 	"farm/inventory/value"
 )
 
@@ -201,10 +202,9 @@ func (p *performance) read() (err error) {
 		p.tasks.Local = local.New()
 	}
 	r := task.New(p.tasks)
-	if p.plays, err = play.Read(r.Parser(), p.path, p.extra); err != nil {
-		return err
-	}
-	if err := play.Check(r, p.plays, e); err != nil {
+	var bad error // told with what else is wrong
+	p.plays, bad = play.Read(r.Parser(), p.path, p.extra)
+	if err := source.Join(bad, play.Check(r, p.plays, e, bad == nil)); err != nil {
 		return err
 	}
 	p.becomes()

@@ -7,11 +7,15 @@ import (
 )
 
 // Check finds what can be found wrong in plays without running anything: expressions and the
-// files that tasks include. It tells all faults at once.
-func Check(r *task.Runner, plays []*Play, e *expr.Engine) error {
+// files that tasks include. It tells all faults at once. whole is false where not all could be read: then
+// what the rest may define is not missed.
+func Check(r *task.Runner, plays []*Play, e *expr.Engine, whole bool) error {
 	var errs []error
 	for _, p := range plays {
 		v := r.Validation(e)
+		if !whole {
+			v.Partly()
+		}
 		for _, list := range p.sections() {
 			v.Tasks(p.File, list)
 		}

@@ -52,6 +52,9 @@ func (v *Validation) Tasks(path string, tasks []*Task) {
 	v.check(func(one *validator) { one.tasks(tasks, &scope{keys: value.NewDict(), file: path}) })
 }
 
+// Partly says that what is checked could not all be read: other handlers and hosts may be defined.
+func (v *Validation) Partly() { v.reach.unknown() }
+
 // Handlers checks parsed handlers of the file at path, which the tasks may notify.
 func (v *Validation) Handlers(path string, handlers []*Task) {
 	v.check(func(one *validator) {
