@@ -19,10 +19,21 @@ type pair struct {
 	wish             *wish
 	target, platform *definition
 	arch             string // that the target has; "" = not known yet
+	faults           []error
+	lacking          bool // a definition, or what it extends, could not be read
+	partial          bool // some values of the VM could not be made
+}
+
+// Faulty reports whether faults were found in a VM, so that parts of its definition are missing.
+func (inv *Inventory) Faulty(vm VM) bool {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	x := inv.expanded[vm.ID]
+	return x != nil && x.faulty
 }
 
 // AtUser replaces faults of a VM that stand in the catalogue, where there is nothing to mend, by
-// faults at what of the user's led to them.
+// faults at what of the user's led to them. Of a faulty VM it drops those that follow from others.
 func (inv *Inventory) AtUser(vm VM, err error) error {
 	inv.mu.Lock()
 	x := inv.expanded[vm.ID]
@@ -34,22 +45,26 @@ func (inv *Inventory) AtUser(vm VM, err error) error {
 	if berr != nil {
 		return err
 	}
-	p, perr := b.pair(x.wish)
-	if perr != nil {
-		return err
-	}
-	p.arch = vm.Arch
-	return p.atUser(err)
+	p := b.pair(x.wish)
+	p.arch, p.partial, p.faults = vm.Arch, x.faulty, nil
+	p.fail(p.platform, err)
+	return p.atUser(source.Join(p.faults...))
 }
 
-// pair looks up the definitions that a wish names.
-func (b *builder) pair(w *wish) (*pair, error) {
-	target, terr := b.inv.lookup("targets", w.target, b.dir, w.targetPos)
-	platform, perr := b.inv.lookup("platforms", w.platform, b.dir, w.platformPos)
-	if err := source.Join(terr, perr); err != nil {
-		return nil, err
+// pair looks up the definitions that a wish names. One that cannot be read is empty.
+func (b *builder) pair(w *wish) *pair {
+	p := &pair{builder: b, wish: w}
+	find := func(kind, name string, pos source.Pos) *definition {
+		def, err := b.inv.lookup(kind, name, b.dir, pos)
+		if err != nil {
+			def = &definition{kind: kind, name: name, pos: pos, faults: err, lacking: true, chain: value.NewDict(), fixed: true}
+		}
+		if p.lacking = p.lacking || def.lacking; def.faults != nil {
+			p.faults, p.partial = append(p.faults, def.faults), true
+		}
+		return def
 	}
-	p := &pair{builder: b, wish: w, target: target, platform: platform}
+	p.target, p.platform = find("targets", w.target, w.targetPos), find("platforms", w.platform, w.platformPos)
 	if w.vars != nil {
 		for _, def := range []**definition{&p.target, &p.platform} {
 			if (*def).vars != nil {
@@ -57,7 +72,27 @@ func (b *builder) pair(w *wish) (*pair, error) {
 			}
 		}
 	}
-	return p, nil
+	return p
+}
+
+// fail records what is wrong, but for what only follows from faults known already.
+func (p *pair) fail(def *definition, err error) {
+	for _, one := range source.Flatten(err) {
+		if !p.follows(def, one) {
+			p.faults = append(p.faults, one)
+		}
+	}
+	p.partial = p.partial || err != nil
+}
+
+// follows reports whether a fault, found in def, is there because something else is wrong.
+func (p *pair) follows(def *definition, err error) bool {
+	var undefined *expr.UndefinedError
+	if errors.As(err, &undefined) && (def.lacking || p.partial && strings.HasPrefix(undefined.Name+".", "vm.")) {
+		return true
+	}
+	bad, ok := err.(*source.Error)
+	return ok && p.partial && builtIn(bad.Pos)
 }
 
 // atUser is AtUser for what was found in a pair.
@@ -81,7 +116,7 @@ const catalogName = "catalog:"
 func (p *pair) blame(bad *source.Error) error {
 	var undefined *expr.UndefinedError
 	if errors.As(bad, &undefined) {
-		return p.lacking(bad, undefined.Name)
+		return p.unset(bad, undefined.Name)
 	}
 	bare := *bad
 	bare.Pos, bare.Hint = source.Pos{}, ""
@@ -110,8 +145,8 @@ func (p *pair) misnamed(vm *value.Dict) error {
 	return &source.Error{Pos: pos, What: fmt.Sprintf("%q is no name of a %s, as it is part of the VM's host name", name, kind), Hint: "letters, digits, _ and -, at most 63"}
 }
 
-// lacking says what a pair has to set so that the catalogue's definitions have all they read.
-func (p *pair) lacking(bad *source.Error, name string) error {
+// unset says what a pair has to set so that the catalogue's definitions have all they read.
+func (p *pair) unset(bad *source.Error, name string) error {
 	w := p.wish
 	if p.arch == "" {
 		return &source.Error{Pos: w.targetPos, What: fmt.Sprintf("target %q sets no arch", w.target), Hint: "such as arch: x86_64"}

@@ -20,8 +20,9 @@ func (inv *Inventory) Check(vms []VM, known func(name string) bool) error {
 	for key, def := range inv.inline {
 		kind, name, _ := strings.Cut(key, "/")
 		found, err := inv.lookup(kind, name, dir, def.pos)
-		if err == nil && found.fixed && found.chain != nil {
-			err = decodeDefinition(found.chain, &Definition{}, true)
+		if err == nil && found.chain != nil {
+			fixed, _ := unevaluated(found.chain).(*value.Dict)
+			err = source.Join(found.faults, decodeDefinition(fixed, &Definition{}, true))
 		} else {
 			err = source.Join(err, definitionRules.Check(def.native))
 		}
@@ -39,6 +40,27 @@ func (inv *Inventory) Check(vms []VM, known func(name string) bool) error {
 		c.look(inv.VMVars(vm), func(string) bool { return false })
 	}
 	return source.Join(append(errs, c.errs...)...)
+}
+
+// unevaluated is v with Omit in place of its templates.
+func unevaluated(v any) any {
+	switch t := v.(type) {
+	case value.Template:
+		return value.Omit{}
+	case []any:
+		out := make([]any, len(t))
+		for i, item := range t {
+			out[i] = unevaluated(item)
+		}
+		return out
+	case *value.Dict:
+		out := t.Copy()
+		for k, item := range t.All() {
+			out.Set(k, unevaluated(item))
+		}
+		return out
+	}
+	return v
 }
 
 // sharedWith is where the variables of VMs are written.

@@ -26,6 +26,7 @@ type wish struct {
 	pos              source.Pos
 	platformPos      source.Pos
 	targetPos        source.Pos
+	first            bool // of those with its platform, or with its target
 }
 
 func (w *wish) id() string { return w.platform + "/" + w.target }

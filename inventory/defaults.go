@@ -11,7 +11,7 @@ import (
 )
 
 // defaults is the definition that every VM starts from.
-func (b *builder) defaults(x *expanded) (*value.Dict, error) {
+func (b *builder) defaults(x *expanded) *value.Dict {
 	w := x.wish
 	name := fmt.Sprintf("VM %s_%s", w.platform, w.target)
 	if x.number > 0 {
@@ -32,7 +32,7 @@ func (b *builder) defaults(x *expanded) (*value.Dict, error) {
 		"vcpus", int64(4),
 		"ram", int64(2048),
 		"net", value.NewDict("type", "user"),
-	), nil
+	)
 }
 
 // defaultHostname is the guest's host name where no definition gives one.
@@ -48,9 +48,12 @@ func (b *builder) home() string {
 }
 
 // network completes the network cards: a MAC that stays the same from run to run, the
-// address of user networking, and a port that the inventory gives.
+// address of user networking, and a port that the inventory gives. With an error comes raw.
 func (b *builder) network(x *expanded, vm VM, raw *value.Dict) (*value.Dict, error) {
 	v := get(raw, "net")
+	if _, failed := v.(value.Omit); failed {
+		return raw, nil
+	}
 	list, isList := v.([]any)
 	if !isList {
 		list = []any{v}
@@ -62,7 +65,7 @@ func (b *builder) network(x *expanded, vm VM, raw *value.Dict) (*value.Dict, err
 			if one == nil && !isList {
 				return raw, nil // `net: null`: no card
 			}
-			return nil, source.Errorf(raw.KeyPos("net"), "net is %s, not a mapping or a list of mappings", value.Kind(one))
+			return raw, source.Errorf(raw.KeyPos("net"), "net is %s, not a mapping or a list of mappings", value.Kind(one))
 		}
 		seed := vm.Name
 		if i > 0 {
@@ -70,7 +73,7 @@ func (b *builder) network(x *expanded, vm VM, raw *value.Dict) (*value.Dict, err
 		}
 		done, err := b.card(card, vm, seed, i == 0)
 		if err != nil {
-			return nil, err
+			return raw, err
 		}
 		out[i] = done
 	}

@@ -25,6 +25,10 @@ type definition struct {
 	native     *value.Dict // nil for a file of tasks
 	base       *definition // what it extends
 	bad        error       // why an inline one cannot be read
+	// faults is what is wrong with it and with what it extends. It is evaluated all the same, for
+	// more of them: names that it reads may be missing, if lacking, as a consequence.
+	faults  error
+	lacking bool
 
 	// chain is filled by prepare: the definition's own keys with all that it extends,
 	// edits done, not evaluated; nil if the bottom is a file of tasks.
@@ -67,7 +71,7 @@ func (inv *Inventory) lookup(kind, name, dir string, pos source.Pos) (*definitio
 }
 
 // resolve finds a definition at the place from or later, with all that it extends, once.
-// above are the definitions that led here.
+// above are the definitions that led here. What is wrong in one that was found is among its faults.
 func (inv *Inventory) resolve(kind, name, dir string, from int, pos source.Pos, above []*definition) (*definition, error) {
 	key := defKey{kind, name, dir, from}
 	inv.mu.Lock()
@@ -85,34 +89,40 @@ func (inv *Inventory) resolve(kind, name, dir string, from int, pos source.Pos, 
 			return nil, source.Errorf(pos, "%s %q extends itself", kind[:len(kind)-1], name)
 		}
 	}
-	if v, ok := def.native.Get("extends"); ok {
-		parent, isText := v.(string)
-		at := def.native.KeyPos("extends")
-		if !isText || parent == "" {
-			return nil, source.Errorf(at, "extends is %s, not the name of a %s", value.Kind(v), kind[:len(kind)-1])
+	if def.native.Has("extends") {
+		def.base, def.faults = inv.base(def, dir, append(above, def))
+		if def.base != nil {
+			def.faults, def.lacking = def.base.faults, def.base.lacking
+		} else {
+			def.lacking = true
 		}
-		start := inlinePlace
-		if parent == name {
-			start = def.where + 1
-		}
-		base, err := inv.resolve(kind, parent, dir, start, at, append(above, def))
-		if err != nil && parent == name {
-			return nil, &source.Error{Pos: at, What: fmt.Sprintf("%s %q extends itself: there is no other of that name", kind[:len(kind)-1], name), Hint: "`farm catalog list` shows those built in"}
-		}
-		if err != nil {
-			return nil, source.Join(err, checkKeys(withoutExtends(def.native)))
-		}
-		def.base = base
 	}
 	if def.native != nil {
-		if err := def.prepare(); err != nil {
-			return nil, err
-		}
+		def.prepare()
 	}
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	inv.found[key] = def
 	return def, nil
+}
+
+// base finds what def extends.
+func (inv *Inventory) base(def *definition, dir string, above []*definition) (*definition, error) {
+	v, _ := def.native.Get("extends")
+	parent, isText := v.(string)
+	at, one := def.native.KeyPos("extends"), def.kind[:len(def.kind)-1]
+	if !isText || parent == "" {
+		return nil, source.Errorf(at, "extends is %s, not the name of a %s", value.Kind(v), one)
+	}
+	start := inlinePlace
+	if parent == def.name {
+		start = def.where + 1
+	}
+	base, err := inv.resolve(def.kind, parent, dir, start, at, above)
+	if err != nil && parent == def.name {
+		return nil, &source.Error{Pos: at, What: fmt.Sprintf("%s %q extends itself: there is no other of that name", one, def.name), Hint: "`farm catalog list` shows those built in"}
+	}
+	return base, err
 }
 
 // defKey is what a definition was looked up by.
@@ -208,10 +218,10 @@ func withoutExtends(native *value.Dict) *value.Dict {
 }
 
 // prepare merges a native definition with what it extends.
-func (def *definition) prepare() error {
+func (def *definition) prepare() {
 	own := withoutExtends(def.native)
-	var errs []error
-	errs = append(errs, checkKeys(own))
+	errs := []error{def.faults, checkKeys(own)}
+	defer func() { def.faults = source.Join(errs...) }()
 	def.vars = value.NewDict()
 	if def.base != nil && def.base.vars != nil {
 		def.vars = def.base.vars.Copy()
@@ -220,24 +230,22 @@ func (def *definition) prepare() error {
 		d, isDict := v.(*value.Dict)
 		if v != nil && !isDict {
 			errs = append(errs, source.Errorf(own.KeyPos("vars"), "vars is %s, not a mapping", value.Kind(v)))
+			def.lacking = true
 		}
 		lay(def.vars, d)
 		own.Delete("vars")
 	}
-	if err := source.Join(errs...); err != nil {
-		return err
-	}
 	if def.base != nil && def.base.chain == nil {
-		return nil // the bottom's tasks run first; edits are done on what they leave
+		return // the bottom's tasks run first; edits are done on what they leave
 	}
 	var base *value.Dict
 	if def.base != nil {
 		base = def.base.chain
 	}
 	chain, err := edit(base, own)
+	errs = append(errs, err)
 	def.chain = chain
 	def.fixed = isStatic(chain)
-	return err
 }
 
 // checkKeys refuses keys that are nearly one that farm knows; others are for the
@@ -259,20 +267,15 @@ func checkKeys(d *value.Dict) error {
 
 // evaluate runs a definition with the variables of scope and, as `vm`, what was merged
 // so far, and returns it merged over that. hosts takes what its tasks added with add_host.
+// With an error comes what is right, Omit in place of values that are not.
 func (b *builder) evaluate(ctx context.Context, def *definition, so *value.Dict, hosts map[string]*value.Dict) (*value.Dict, error) {
 	if def.fixed {
 		return value.Merge(so, def.chain), nil
 	}
 	if def.chain != nil {
-		v, err := b.scope(def.vars, so).Eval(def.chain)
-		if err != nil {
-			return nil, err
-		}
-		d, ok := v.(*value.Dict)
-		if !ok {
-			return nil, source.Errorf(def.pos, "the definition gives %s, not a mapping", value.Kind(v))
-		}
-		return value.Merge(so, d), nil
+		v, err := b.scope(def.vars, so).Partly(def.chain)
+		d, _ := v.(*value.Dict) // a mapping stays one
+		return value.Merge(so, d), err
 	}
 	return b.evaluateTasks(ctx, def, def.vars, so, hosts)
 }
@@ -283,24 +286,21 @@ func (b *builder) evaluateTasks(ctx context.Context, def *definition, vars, so *
 	if def.native != nil {
 		vm, err := b.evaluateTasks(ctx, def.base, vars, so, hosts)
 		if err != nil {
-			return nil, err
+			return so, err
 		}
-		own := def.native.Copy()
-		own.Delete("extends")
+		own := withoutExtends(def.native)
 		own.Delete("vars")
-		v, err := b.scope(vars, vm).Eval(own)
-		if err != nil {
-			return nil, err
-		}
+		v, err := b.scope(vars, vm).Partly(own)
 		d, _ := v.(*value.Dict)
-		return edit(vm, d)
+		edited, editErr := edit(vm, d)
+		return edited, source.Join(err, editErr)
 	}
 	if b.run == nil {
-		return nil, &source.Error{Pos: def.pos, What: fmt.Sprintf("%s %q is a list of tasks, which cannot run here", def.kind[:len(def.kind)-1], def.name)}
+		return so, &source.Error{Pos: def.pos, What: fmt.Sprintf("%s %q is a list of tasks, which cannot run here", def.kind[:len(def.kind)-1], def.name)}
 	}
 	got, err := b.run(ctx, DefinitionRequest{Path: def.path, Host: b.host, Vars: b.scope(vars, so)})
 	if err != nil {
-		return nil, err
+		return so, err
 	}
 	for name, vars := range got.Hosts {
 		hosts[name] = mergeNil(hosts[name], vars)
@@ -308,7 +308,7 @@ func (b *builder) evaluateTasks(ctx context.Context, def *definition, vars, so *
 	v, _ := got.Facts.Get("vm")
 	d, ok := v.(*value.Dict)
 	if !ok {
-		return nil, &source.Error{Pos: def.pos, What: fmt.Sprintf("the tasks leave %s as the fact vm, not a mapping", value.Kind(v)), Hint: "set_fact: {vm: {...}}"}
+		return so, &source.Error{Pos: def.pos, What: fmt.Sprintf("the tasks leave %s as the fact vm, not a mapping", value.Kind(v)), Hint: "set_fact: {vm: {...}}"}
 	}
 	return value.Merge(so, d), nil
 }

@@ -11,34 +11,34 @@ import (
 
 // edit returns base with the keys of a native definition laid over it. "KEY+: [...]"
 // appends to a list; "sources" stands for metadata.sources; "insert" puts callbacks
-// into a source's before_provision.
+// into a source's before_provision. With an error comes what is right.
 func edit(base, own *value.Dict) (*value.Dict, error) {
 	own, err := lift(own)
-	if err != nil {
-		return nil, err
-	}
 	inserts, hasInserts := own.Get("insert")
 	insertPos := own.KeyPos("insert")
 	own.Delete("insert")
-	out, err := mergeEdits(base, own)
-	if err != nil || !hasInserts {
-		return out, err
+	out, mergeErr := mergeEdits(base, own)
+	errs := []error{err, mergeErr}
+	if _, failed := inserts.(value.Omit); !hasInserts || failed {
+		return out, source.Join(errs...)
 	}
 	list, ok := inserts.([]any)
 	if !ok {
 		list = []any{inserts}
 	}
 	for _, one := range list {
-		if out, err = insert(out, one, insertPos); err != nil {
-			return nil, err
+		edited, err := insert(out, one, insertPos)
+		if errs = append(errs, err); err == nil {
+			out = edited
 		}
 	}
-	return out, nil
+	return out, source.Join(errs...)
 }
 
-// lift moves sources and sources+ into metadata.
+// lift moves sources and sources+ into metadata, as far as that is right.
 func lift(d *value.Dict) (*value.Dict, error) {
 	out := d.Copy()
+	var errs []error
 	for _, key := range []string{"sources", "sources+"} {
 		v, ok := out.Get(key)
 		if !ok {
@@ -46,35 +46,42 @@ func lift(d *value.Dict) (*value.Dict, error) {
 		}
 		m, _ := out.Get("metadata")
 		md, isDict := m.(*value.Dict)
-		if m != nil && !isDict {
-			return nil, source.Errorf(out.KeyPos("metadata"), "metadata is %s, not a mapping", value.Kind(m))
+		pos := out.KeyPos(key)
+		switch {
+		case m != nil && !isDict:
+			errs = append(errs, source.Errorf(out.KeyPos("metadata"), "metadata is %s, not a mapping", value.Kind(m)))
+		case md.Has(key):
+			errs = append(errs, source.Errorf(pos, "%s is given here and in metadata", key))
+		default:
+			md = md.Copy()
+			md.Set(key, v)
+			md.CopyPos(key, out)
+			out.Set("metadata", md)
 		}
-		md = md.Copy()
-		if md.Has(key) {
-			return nil, source.Errorf(out.KeyPos(key), "%s is given here and in metadata", key)
-		}
-		md.Set(key, v)
-		md.CopyPos(key, out)
 		out.Delete(key)
-		out.Set("metadata", md)
 	}
-	return out, nil
+	return out, source.Join(errs...)
 }
 
-// mergeEdits is value.Merge that also knows "KEY+".
+// mergeEdits is value.Merge that also knows "KEY+". With an error comes low with what is right.
 func mergeEdits(low, high *value.Dict) (*value.Dict, error) {
 	out := low.Copy()
 	if out.Pos().IsZero() {
 		out.SetPos(high.Pos())
 	}
+	var errs []error
 	for k, v := range high.All() {
 		key, pos := k, high.KeyPos(k)
 		if name, isText := k.(string); isText && len(name) > 1 && strings.HasSuffix(name, "+") {
 			key = strings.TrimSuffix(name, "+")
 			have, _ := out.Get(key)
 			list, ok := have.([]any)
+			if _, failed := have.(value.Omit); failed {
+				continue
+			}
 			if have != nil && !ok {
-				return nil, source.Errorf(pos, "%s: there is %s to append to, not a list", name, value.Kind(have))
+				errs = append(errs, source.Errorf(pos, "%s: there is %s to append to, not a list", name, value.Kind(have)))
+				continue
 			}
 			more, ok := v.([]any)
 			if !ok {
@@ -87,7 +94,7 @@ func mergeEdits(low, high *value.Dict) (*value.Dict, error) {
 			if ld != nil || hasEdits(hd) {
 				merged, err := mergeEdits(ld, hd)
 				if err != nil {
-					return nil, err
+					errs = append(errs, err)
 				}
 				v = merged
 			}
@@ -99,7 +106,7 @@ func mergeEdits(low, high *value.Dict) (*value.Dict, error) {
 			out.SetKeyPos(key, pos)
 		}
 	}
-	return out, nil
+	return out, source.Join(errs...)
 }
 
 func hasEdits(d *value.Dict) bool {
@@ -179,7 +186,10 @@ func insertAt(tasks []any, in insertion, d *value.Dict) (int, error) {
 	}
 	if found < 0 {
 		hint := source.DidYouMean(want, names)
-		if hint == "" {
+		switch {
+		case hint == "" && names == nil:
+			hint = "it has none"
+		case hint == "":
 			hint = "there are: " + strings.Join(names, ", ")
 		}
 		return 0, &source.Error{Pos: d.Pos(), What: fmt.Sprintf("insert: no callback %q in before_provision", want), Hint: hint}

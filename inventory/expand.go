@@ -22,17 +22,21 @@ type expanded struct {
 	number int         // from 1 with count, else 0
 	added  *value.Dict // variables by add_host
 	suffix string      // "@host" where several hypervisors want the same pair
+	faulty bool
 }
 
 // Expand lists the VMs that the inventory asks for: every host's list first, then
 // platforms x targets, platform-major. It may be empty. The error holds every fault found;
-// the VMs that are right are returned beside it.
+// all VMs are returned beside it, the faulty as far as they can be made.
 func (inv *Inventory) Expand(ctx context.Context, o ExpandOptions) ([]VM, error) {
 	wishes, err := inv.wishes()
 	errs := []error{err} // the wishes that are right are still built: their faults are told too
 	hosts := map[string]int{}
+	platforms, targets := map[string]bool{}, map[string]bool{}
 	for _, w := range wishes {
 		hosts[w.id()]++
+		w.first = !platforms[w.platform] || !targets[w.target]
+		platforms[w.platform], targets[w.target] = true, true
 	}
 	var all []*expanded
 	for _, g := range inv.grant(ctx, wishes, hosts, o) {
@@ -42,19 +46,15 @@ func (inv *Inventory) Expand(ctx context.Context, o ExpandOptions) ([]VM, error)
 		return nil, err
 	}
 	errs = append(errs, inv.vars.faults()...) // of VMs' groups too, which Load does not know
-	if err := source.Join(errs...); err != nil {
-		inv.register(all)
-		vms, _ := limit(all, o.Limit) // a bad pattern is told once the rest is right
-		return vms, err
-	}
-	if err := uniqueNames(all); err != nil {
-		return nil, err
-	}
 	inv.register(all)
-	return limit(all, o.Limit)
+	vms, limitErr := limit(all, o.Limit)
+	if err := source.Join(append(errs, uniqueNames(all))...); err != nil {
+		return vms, err // a bad pattern is told once the rest is right
+	}
+	return vms, limitErr
 }
 
-// granted is what a wish comes to: the VMs before its first fault.
+// granted is what a wish comes to: the VMs up to the first that has faults.
 type granted struct {
 	vms []*expanded
 	err error
@@ -105,10 +105,13 @@ func (b *builder) grant(ctx context.Context, w *wish, suffix string) ([]*expande
 		if err := ctx.Err(); err != nil {
 			return all, err
 		}
-		if err := b.build(ctx, x); err != nil {
+		err := b.build(ctx, x)
+		if err == nil || x.vm.ID != "" {
+			all = append(all, x)
+		}
+		if err != nil {
 			return all, err
 		}
-		all = append(all, x)
 	}
 	return all, nil
 }
@@ -130,6 +133,9 @@ func uniqueNames(all []*expanded) error {
 	first := make(map[string]*expanded, len(all))
 	var errs []error
 	for _, x := range all {
+		if x.faulty {
+			continue
+		}
 		if other := first[x.vm.Name]; other != nil {
 			errs = append(errs, &source.Error{Pos: x.vm.Pos, What: fmt.Sprintf("VMs %q and %q have the same name %q", other.vm.ID, x.vm.ID, x.vm.Name), Hint: "use metadata.platform_name and metadata.target_name in metadata.name"})
 			continue
@@ -242,46 +248,57 @@ func (b *builder) scope(vars, vm *value.Dict) *expr.Vars {
 // build makes the VM of x.wish.
 func (b *builder) build(ctx context.Context, x *expanded) error {
 	b.number = x.number
-	p, err := b.pair(x.wish)
-	if err != nil {
-		return err
+	p, w := b.pair(x.wish), x.wish
+	// Of definitions that are wrong as they are written not every pair is made: the faults would be the same.
+	if !p.partial || w.first || w.vars != nil || w.extra != nil {
+		p.build(ctx, x)
 	}
-	return p.atUser(p.build(ctx, x))
+	x.faulty = p.partial
+	return p.atUser(source.Join(p.faults...))
 }
 
-func (p *pair) build(ctx context.Context, x *expanded) error {
-	vm, err := p.defaults(x)
-	if err != nil {
-		return err
-	}
+// build goes on after a fault, as far as it can, to find them all.
+func (p *pair) build(ctx context.Context, x *expanded) {
+	raw := p.defaults(x)
 	added := map[string]*value.Dict{}
 	for _, def := range []*definition{p.target, p.platform} {
-		if vm, err = p.evaluate(ctx, def, vm, added); err != nil {
-			return err
+		seen := p.whole(raw)
+		made, err := p.evaluate(ctx, def, seen, added)
+		p.fail(def, err)
+		if seen != raw {
+			made = value.Merge(raw, made)
 		}
+		raw = made
 		if def == p.target { // the platform is evaluated with it
-			if err := p.misnamed(vm); err != nil {
-				return err
+			if err := p.misnamed(raw); err != nil {
+				p.fail(def, err)
+				raw = value.Merge(raw, value.NewDict("metadata", value.NewDict("hostname", value.Omit{})))
 			}
-			if err := definitionRules.Check(vm); err != nil {
-				return err
-			}
-			p.arch = value.Text(get(vm, "arch"))
+			p.fail(def, definitionRules.Check(raw))
+			p.arch = textAt(raw, "arch")
 		}
 	}
 	if extra := p.wish.extra; extra != nil {
 		if !isStatic(extra) {
-			v, err := p.scope(p.wish.vars, vm).Eval(extra)
-			if err != nil {
-				return err
-			}
-			extra = v.(*value.Dict)
+			v, err := p.scope(p.wish.vars, p.whole(raw)).Partly(extra)
+			p.fail(p.platform, err)
+			extra, _ = v.(*value.Dict) // a mapping stays one
 		}
-		if vm, err = edit(vm, extra); err != nil {
-			return err
-		}
+		edited, err := edit(raw, extra)
+		p.fail(p.platform, err)
+		raw = edited
 	}
-	return p.finish(x, vm, added)
+	p.finish(x, raw, added)
+}
+
+// whole is raw without the values that could not be made.
+func (p *pair) whole(raw *value.Dict) *value.Dict {
+	if !p.partial {
+		return raw
+	}
+	v, _ := p.inv.engine.Vars().Eval(raw)
+	d, _ := v.(*value.Dict)
+	return d
 }
 
 // with is def with a list item's variables over its own.
@@ -293,17 +310,15 @@ func (def *definition) with(vars *value.Dict) *definition {
 }
 
 // finish turns the merged mapping into the VM.
-func (b *builder) finish(x *expanded, raw *value.Dict, added map[string]*value.Dict) error {
+func (p *pair) finish(x *expanded, raw *value.Dict, added map[string]*value.Dict) {
 	w := x.wish
 	metadata, err := dictAt(raw, "metadata")
-	if err != nil {
-		return err
-	}
+	p.fail(p.platform, err)
 	suffix := x.suffix
 	if x.number > 0 {
 		suffix = "#" + strconv.Itoa(x.number) + suffix
 	}
-	name := value.Text(get(metadata, "name"))
+	name := textAt(metadata, "name")
 	x.added = added[name]
 	if suffix != "" && !strings.HasSuffix(name, suffix) {
 		name += suffix
@@ -313,26 +328,26 @@ func (b *builder) finish(x *expanded, raw *value.Dict, added map[string]*value.D
 		raw.Set("metadata", metadata)
 	}
 	vm := VM{
-		Index: max(x.number, 1), ID: w.id() + suffix, Platform: value.Text(get(metadata, "platform_name")), Target: value.Text(get(metadata, "target_name")),
-		Name: name, Host: b.pin, Pos: w.pos,
+		Index: max(x.number, 1), ID: w.id() + suffix, Platform: textAt(metadata, "platform_name"), Target: textAt(metadata, "target_name"),
+		Name: name, Host: p.pin, Pos: w.pos,
 	}
-	if vm.Name == "" || vm.Platform == "" || vm.Target == "" {
-		return source.Errorf(raw.KeyPos("metadata"), "metadata of %q has an empty name, platform_name or target_name", vm.ID)
+	if !p.partial && (vm.Name == "" || vm.Platform == "" || vm.Target == "") {
+		p.fail(p.platform, source.Errorf(raw.KeyPos("metadata"), "metadata of %q has an empty name, platform_name or target_name", vm.ID))
 	}
-	vm.Groups = b.inv.vmGroups(vm)
-	vm.Vars = b.inv.rawVMVars(vm, x)
-	if raw, err = b.network(x, vm, raw); err != nil {
-		return err
+	vm.Groups = p.inv.vmGroups(vm)
+	vm.Vars = p.inv.rawVMVars(vm, x)
+	if raw, err = p.network(x, vm, raw); err != nil {
+		p.fail(p.platform, err)
+		raw = raw.Copy()
+		raw.Set("net", value.Omit{})
 	}
-	if err := decodeDefinition(raw, &vm.Def, b.templates); err != nil {
-		return source.Join(within(vm, err)...)
-	}
+	p.fail(p.platform, source.Join(within(vm, decodeDefinition(raw, &vm.Def, p.templates))...))
 	vm.Arch = vm.Def.Arch
-	if vm.Arch == "" {
-		return &source.Error{Pos: w.targetPos, What: fmt.Sprintf("target %q sets no arch", w.target), Hint: "such as arch: x86_64"}
+	if !p.lacking && get(raw, "arch") == nil {
+		p.fail(p.target, &source.Error{Pos: w.targetPos, What: fmt.Sprintf("target %q sets no arch", w.target), Hint: "such as arch: x86_64"})
 	}
+	vm.Def.Raw = p.whole(raw)
 	x.vm = vm
-	return nil
 }
 
 // within gives faults without a place that of the VM's wish.
@@ -351,10 +366,19 @@ func get(d *value.Dict, key string) any {
 	return v
 }
 
+// textAt is a scalar as text, "" where it could not be made.
+func textAt(d *value.Dict, key string) string {
+	v := get(d, key)
+	if _, failed := v.(value.Omit); failed {
+		return ""
+	}
+	return value.Text(v)
+}
+
 func dictAt(d *value.Dict, key string) (*value.Dict, error) {
 	v := get(d, key)
 	sub, ok := v.(*value.Dict)
-	if !ok && v != nil {
+	if _, failed := v.(value.Omit); !ok && !failed && v != nil {
 		return nil, source.Errorf(d.KeyPos(key), "%s is %s, not a mapping", key, value.Kind(v))
 	}
 	return sub, nil

@@ -34,9 +34,12 @@ func Load(path string, o Options) (*Inventory, error) {
 	r := reader{g: inv.graph}
 	for key, v := range top.All() {
 		name := fmt.Sprint(key)
-		switch name {
-		case "platforms", "targets":
-			inv.setInline(&r, top, name, v)
+		switch meant := definitionsMeant(name, v); {
+		case name == "platforms" || name == "targets":
+			inv.setInline(&r, top, name, name, v)
+		case meant != "":
+			r.fail(top.KeyPos(key), fmt.Sprintf("did you mean %q?", meant), "%q would be a group, and it has none of hosts, children and vars", name)
+			inv.setInline(&r, top, name, meant, v)
 		default:
 			r.group(name, v, top.KeyPos(key))
 		}
@@ -70,11 +73,27 @@ func hintINI(path string, err error) error {
 
 var iniSection = regexp.MustCompile(`(?m)^\[[\w.-]+(:(vars|children))?\]\s*$`)
 
-// setInline takes the definitions that the inventory itself holds.
-func (inv *Inventory) setInline(r *reader, top *value.Dict, kind string, v any) {
+// definitionsMeant is the word that a key of the inventory was meant to be, as what it holds is no
+// group: "platforms" or "targets"; else "".
+func definitionsMeant(name string, v any) string {
+	d, _ := v.(*value.Dict)
+	for key := range d.All() {
+		if text, ok := key.(string); ok && slices.Contains(groupKeys, text) {
+			return ""
+		}
+	}
+	meant := source.Nearest(name, []string{"platforms", "targets"})
+	if d.Len() == 0 && (v == nil || source.Distance(name, meant) > 1) {
+		return "" // a group of nothing, which may have any name
+	}
+	return meant
+}
+
+// setInline takes the definitions that the inventory itself holds at key.
+func (inv *Inventory) setInline(r *reader, top *value.Dict, key, kind string, v any) {
 	d, ok := v.(*value.Dict)
 	if !ok {
-		r.fail(top.KeyPos(kind), "", "%s is %s, not a mapping of names to definitions", kind, value.Kind(v))
+		r.fail(top.KeyPos(key), "", "%s is %s, not a mapping of names to definitions", key, value.Kind(v))
 		return
 	}
 	for key, body := range d.All() {

@@ -119,7 +119,7 @@ func (def *Definition) check(raw *value.Dict, templates bool) error {
 	// twice is where a value stood first, by what it is.
 	twice := map[string]string{}
 	once := func(what string, v any, name string, pos source.Pos) {
-		if v == nil || v == "" {
+		if _, failed := v.(value.Omit); failed || v == nil || v == "" {
 			return
 		}
 		key := what + value.Text(v)
@@ -141,9 +141,9 @@ func (def *Definition) check(raw *value.Dict, templates bool) error {
 	})
 	each(raw, "net", func(d *value.Dict, name string) {
 		errs = append(errs, unknownKeys(d, netKeys(), templates)...)
-		once("mac", strings.ToLower(value.Text(get(d, "mac"))), name+".mac", d.ValPos("mac"))
-		kind := value.Text(get(d, "type"))
-		switch text := value.Text(get(d, "source")); {
+		once("mac", strings.ToLower(textAt(d, "mac")), name+".mac", d.ValPos("mac"))
+		kind := textAt(d, "type")
+		switch text := textAt(d, "source"); {
 		case kind == "user" || kind == "":
 			for _, what := range badForwards(text) {
 				fail(d.ValPos("source"), "such as hostfwd=tcp:127.0.0.1:8022-:22", "%s.source: %s", name, what)
@@ -195,15 +195,11 @@ func each(d *value.Dict, key string, f func(item *value.Dict, name string)) {
 	}
 }
 
-// blank reports whether d has nothing at any of keys.
+// blank reports whether d has nothing at any of keys. What could not be evaluated is something.
 func blank(d *value.Dict, keys ...string) bool {
 	for _, key := range keys {
-		switch v := get(d, key); v.(type) {
-		case nil, value.Omit:
-		default:
-			if v != "" {
-				return false
-			}
+		if v := get(d, key); v != nil && v != "" {
+			return false
 		}
 	}
 	return true
@@ -263,7 +259,7 @@ func (vm VM) HostPorts() ([]string, source.Pos) {
 	var ports []string
 	pos := vm.Pos
 	each(vm.Def.Raw, "net", func(d *value.Dict, _ string) {
-		if own := hostPorts(value.Text(get(d, "source"))); len(own) > 0 {
+		if own := hostPorts(textAt(d, "source")); len(own) > 0 {
 			ports = append(ports, own...)
 			if at := d.ValPos("source"); !at.IsZero() {
 				pos = at

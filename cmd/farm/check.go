@@ -26,7 +26,10 @@ func (a *app) check(inv *inventory.Inventory, vms []inventory.VM) error {
 		}
 	}
 	for _, vm := range vms {
-		errs = append(errs, checkSettings(inv, vm), inv.AtUser(vm, checkCallbacks(inv, vm, visit)), checkTemplate(inv, vm))
+		errs = append(errs, checkSettings(inv, vm), inv.AtUser(vm, checkCallbacks(inv, vm, visit)))
+		if !inv.Faulty(vm) {
+			errs = append(errs, checkTemplate(inv, vm))
+		}
 		dir, err := phasesDir(inv, vm)
 		if err != nil {
 			if !seen[dir] {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"farm/callbacks"
@@ -20,9 +21,11 @@ func checkCallbacks(inv *inventory.Inventory, vm inventory.VM, visit func(file s
 	var errs []error
 	for _, src := range vm.Def.Metadata.Sources {
 		for _, t := range src.BeforeProvision {
-			errs = append(errs, checkCallback(find, inv, vm, t, t.Callback, visit))
+			if complete(t.Args) {
+				errs = append(errs, checkCallback(find, inv, vm, t, t.Callback, visit))
+			}
 		}
-		if t := src.OnProvision; t != nil {
+		if t := src.OnProvision; t != nil && complete(t.Args) {
 			name := t.Callback
 			if name == "" {
 				name = "install_to_libvirt"
@@ -31,6 +34,23 @@ func checkCallbacks(inv *inventory.Inventory, vm inventory.VM, visit func(file s
 		}
 	}
 	return source.Join(errs...)
+}
+
+// complete reports whether all arguments could be evaluated: what lacks some is told already.
+func complete(v any) bool {
+	switch t := v.(type) {
+	case value.Omit:
+		return false
+	case []any:
+		return !slices.ContainsFunc(t, func(item any) bool { return !complete(item) })
+	case *value.Dict:
+		for _, item := range t.All() {
+			if !complete(item) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func checkCallback(find func(string) (engine.CallbackDef, error), inv *inventory.Inventory, vm inventory.VM, t inventory.CallbackTask, name string, visit func(file string)) error {

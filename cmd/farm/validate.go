@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -78,7 +79,8 @@ func (a *app) validate(cmd *cobra.Command, flags *inventoryFlags, path string) (
 	}
 	vms, expandErr := inv.Expand(cmd.Context(), a.expandOptions(inv))
 	if err := source.Join(err, expandErr, a.check(inv, vms)); err != nil {
-		return len(vms), err
+		right := slices.DeleteFunc(vms, inv.Faulty)
+		return len(right), err
 	}
 	if len(vms) == 0 {
 		return 0, fmt.Errorf("%w: the inventory asks for no VM", errNothingSelected)

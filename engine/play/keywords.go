@@ -57,6 +57,12 @@ func (r *reader) key(p *Play, d *value.Dict, name string, v any, pos source.Pos)
 		if p.Hosts = v; len(listOf(v)) == 0 {
 			r.fail(pos, "all for every host", "hosts is empty")
 		}
+		for i, one := range listOf(v) {
+			switch one.(type) {
+			case []any, *value.Dict, nil:
+				r.fail(d.ItemPos(name, i), "such as hosts: [web, db]", "hosts: %s is no pattern of hosts", value.Kind(one))
+			}
+		}
 	case "fact_path":
 		p.FactPath = v
 	case "gather_facts", "gather_subset":
@@ -72,15 +78,15 @@ func (r *reader) key(p *Play, d *value.Dict, name string, v any, pos source.Pos)
 	case "vars_prompt":
 		r.prompts(v, pos)
 	case "roles":
-		p.Roles = r.roles(p.File, v, pos)
+		p.Roles = r.roles(p, d)
 	case "pre_tasks":
-		p.PreTasks = r.tasks(p.File, v, pos, name)
+		p.PreTasks = r.tasks(p, d, name, v)
 	case "tasks":
-		p.Tasks = r.tasks(p.File, v, pos, name)
+		p.Tasks = r.tasks(p, d, name, v)
 	case "post_tasks":
-		p.PostTasks = r.tasks(p.File, v, pos, name)
+		p.PostTasks = r.tasks(p, d, name, v)
 	case "handlers":
-		p.Handlers = r.tasks(p.File, v, pos, name)
+		p.Handlers = r.tasks(p, d, name, v)
 	case "strategy":
 		text := strings.TrimPrefix(value.Text(v), "ansible.builtin.")
 		if p.Free = text == "free" || text == "host_pinned"; !p.Free && text != "linear" {
@@ -113,6 +119,12 @@ func (r *reader) key(p *Play, d *value.Dict, name string, v any, pos source.Pos)
 	}
 }
 
+// isName reports whether v may be the name of a role.
+func isName(v any) bool {
+	name, ok := v.(string)
+	return ok && name != "" || isTemplate(v)
+}
+
 func isTemplate(v any) bool { _, ok := v.(value.Template); return ok }
 
 // gather reads the two keywords about facts together, whichever comes first.
@@ -135,8 +147,9 @@ func (r *reader) gather(p *Play, d *value.Dict, name string, v any, pos source.P
 	}
 }
 
-func (r *reader) tasks(path string, v any, pos source.Pos, what string) []*task.Task {
-	tasks, err := r.ParseTasks(path, v, pos, what)
+// tasks reads those at a key of the play, which is v.
+func (r *reader) tasks(p *Play, d *value.Dict, key string, v any) []*task.Task {
+	tasks, err := r.ParseTasks(p.File, v, d.KeyPos(key), func(i int) source.Pos { return d.ItemPos(key, i) }, key)
 	r.add(err)
 	return tasks
 }
@@ -157,18 +170,19 @@ func (r *reader) prompts(v any, pos source.Pos) {
 }
 
 // roles makes import_role tasks of a play's roles.
-func (r *reader) roles(path string, v any, pos source.Pos) []*task.Task {
+func (r *reader) roles(p *Play, d *value.Dict) []*task.Task {
+	v, _ := d.Get("roles")
 	items, ok := v.([]any)
 	if !ok && v != nil {
-		r.fail(pos, "", "roles is %s, not a list", value.Kind(v))
+		r.fail(d.KeyPos("roles"), "", "roles is %s, not a list", value.Kind(v))
 	}
 	var tasks []any
-	for _, item := range items {
-		if t := r.role(item, pos); t != nil {
+	for i, item := range items {
+		if t := r.role(item, d.ItemPos("roles", i)); t != nil {
 			tasks = append(tasks, t)
 		}
 	}
-	return r.tasks(path, tasks, pos, "roles")
+	return r.tasks(p, d, "roles", tasks)
 }
 
 // role is one entry of roles as a task: keywords stay, what else there is are variables.
@@ -186,10 +200,16 @@ func (r *reader) role(item any, pos source.Pos) *value.Dict {
 	}
 	for k, v := range d.All() {
 		switch name := value.Text(k); {
+		case (name == "role" || name == "name") && !isName(v):
+			r.fail(d.Pos(), "its name, or {role: NAME, vars: {...}}", "roles: %s is no role", value.Kind(v))
+			return nil
 		case name == "role" || name == "name":
 			set("import_role", value.NewDict("name", v, "allow_duplicates", false), k)
 		case name == "vars":
-			more, _ := v.(*value.Dict)
+			more, ok := v.(*value.Dict)
+			if !ok && v != nil {
+				r.fail(d.KeyPos(k), "", "vars is %s, not a mapping", value.Kind(v))
+			}
 			vars = value.Merge(vars, more)
 		case name == "when" || name == "delegate_to" || slices.Contains(inherited, name):
 			set(name, v, k)

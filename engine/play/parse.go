@@ -26,7 +26,7 @@ func Read(p *task.Parser, path string, given *value.Dict) ([]*Play, error) {
 		return role(p, abs)
 	}
 	r := &reader{Parser: p, given: given}
-	plays := r.file(path, 0)
+	plays := r.file(path, source.Pos{}, 0)
 	return plays, source.Join(r.errs...)
 }
 
@@ -37,7 +37,8 @@ func role(p *task.Parser, dir string) ([]*Play, error) {
 	}
 	one := taskFile(dir)
 	var err error
-	one.Roles, err = p.ParseTasks(dir, []any{value.NewDict("import_role", value.NewDict("name", dir))}, source.Pos{File: dir}, "roles")
+	pos := source.Pos{File: dir}
+	one.Roles, err = p.ParseTasks(dir, []any{value.NewDict("import_role", value.NewDict("name", dir))}, pos, func(int) source.Pos { return pos }, "roles")
 	return []*Play{one}, err
 }
 
@@ -80,8 +81,12 @@ func (r *reader) fail(pos source.Pos, hint, format string, args ...any) {
 	r.errs = append(r.errs, &source.Error{Pos: pos, What: fmt.Sprintf(format, args...), Hint: hint})
 }
 
-func (r *reader) file(path string, depth int) []*Play {
+// file reads a playbook that an import at pos names, or the command line.
+func (r *reader) file(path string, pos source.Pos, depth int) []*Play {
 	text, err := source.ReadText(path)
+	if err != nil && !pos.IsZero() {
+		err = &source.Error{Pos: pos, What: "import_playbook", Err: err}
+	}
 	if err != nil {
 		r.add(err)
 		return nil
@@ -110,7 +115,7 @@ func (r *reader) file(path string, depth int) []*Play {
 	if !slices.ContainsFunc(items, isPlay) {
 		one := taskFile(full)
 		one.Pos.File = path
-		one.Tasks, err = r.ParseTasks(full, v, at, "a task file")
+		one.Tasks, err = r.ParseTasks(full, v, at, func(i int) source.Pos { return f.Pos(f.Root.Content[i]) }, "a task file")
 		r.add(err)
 		return []*Play{one}
 	}
@@ -119,7 +124,7 @@ func (r *reader) file(path string, depth int) []*Play {
 		d, ok := item.(*value.Dict)
 		switch {
 		case !ok:
-			r.fail(at, "", "item %d is %s, not a play", i+1, value.Kind(item))
+			r.fail(f.Pos(f.Root.Content[i]), "", "item %d is %s, not a play", i+1, value.Kind(item))
 		case importKey(d) != "":
 			plays = append(plays, r.imported(path, d, depth)...)
 		case !d.Has("hosts"):
@@ -161,7 +166,7 @@ func (r *reader) imported(path string, d *value.Dict, depth int) []*Play {
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(filepath.Dir(path), name)
 	}
-	plays := r.file(name, depth+1)
+	plays := r.file(name, d.ValPos(key), depth+1)
 	for k, v := range d.All() {
 		switch k {
 		case key, "name":

@@ -85,6 +85,8 @@ func (r *reader) keywordType(name string, v any, pos source.Pos) {
 		if _, ok := v.(*value.Dict); !ok && v != nil {
 			r.fail(pos, "", "vars is %s, not a mapping", value.Kind(v))
 		}
+	case "environment":
+		r.environment(v, pos)
 	case "module_defaults":
 		r.moduleDefaults(v, pos)
 	case "debugger":
@@ -115,6 +117,23 @@ func (r *reader) keywordType(name string, v any, pos source.Pos) {
 		_, frac := v.(float64)
 		if _, err := value.ParseInt(v); err != nil && !frac {
 			r.fail(pos, "", "%s is %s, not a number", name, value.Kind(v))
+		}
+	}
+}
+
+// environment is a mapping, or a list of them.
+func (r *reader) environment(v any, pos source.Pos) {
+	list, isList := v.([]any)
+	if !isList {
+		list = []any{v}
+	}
+	for _, one := range list {
+		switch one.(type) {
+		case nil, *value.Dict, value.Template:
+		default:
+			if one != "" {
+				r.fail(pos, "such as {PATH: /opt/bin}", "environment is %s, not a mapping", value.Kind(one))
+			}
 		}
 	}
 }

@@ -79,7 +79,7 @@ type reader struct {
 	*Parser
 	path string
 	errs []error
-	lost bool // a task could not be read
+	lost bool // a task could not be read, or has no module that there is
 }
 
 func (r *reader) fail(pos source.Pos, hint, format string, args ...any) {
@@ -87,10 +87,6 @@ func (r *reader) fail(pos source.Pos, hint, format string, args ...any) {
 		pos.File = r.path
 	}
 	r.errs = append(r.errs, &source.Error{Pos: pos, What: fmt.Sprintf(format, args...), Hint: hint})
-}
-
-func (r *reader) list(v any, pos source.Pos, what string) []*Task {
-	return r.items(v, pos, func(int) source.Pos { return pos }, what)
 }
 
 // items reads a list of tasks whose item i stands at item(i).
@@ -108,13 +104,10 @@ func (r *reader) items(v any, pos source.Pos, item func(i int) source.Pos, what 
 		d, ok := one.(*value.Dict)
 		if !ok {
 			r.fail(item(i), "a task is a mapping such as shell: make", "%s: item %d is %s, not a task", what, i+1, value.Kind(one))
+			r.lost = true
 			continue
 		}
-		if t := r.task(d); t != nil {
-			tasks = append(tasks, t)
-		} else {
-			r.lost = true
-		}
+		tasks = append(tasks, r.task(d))
 	}
 	return tasks
 }
@@ -140,10 +133,25 @@ func (r *reader) task(d *value.Dict) *Task {
 		if len(r.errs) == before {
 			r.fail(d.Pos(), "", "the task calls no module")
 		}
-		return nil
+		r.lost = true
+		r.keywordTypes(t)
+		t.Free = unknownCall(d)
+		return t // what else it has is checked too
 	}
 	r.finish(t)
 	return t
+}
+
+// unknownCall is what stands at keys of a task that are no keywords.
+func unknownCall(d *value.Dict) any {
+	var given []any
+	for k, v := range d.All() {
+		name := value.Text(k)
+		if _, known := keywords[name]; !known && !strings.HasPrefix(name, "with_") {
+			given = append(given, v)
+		}
+	}
+	return given
 }
 
 // key reads one key of a task: a keyword, or the module.

@@ -147,7 +147,12 @@ func (p *play) roleFolders(s *scope) []string {
 	for _, d := range s.dirs(p.o.Project) {
 		out = append(out, filepath.Join(d, "roles"))
 	}
-	return append(out, p.o.RolePaths...)
+	seen := map[string]bool{}
+	return slices.DeleteFunc(append(out, p.o.RolePaths...), func(dir string) bool {
+		had := seen[dir]
+		seen[dir] = true
+		return had
+	})
 }
 
 func (p *play) roleDir(s *scope, name string) string {
@@ -190,8 +195,10 @@ func rolePath(dir, kind, name string) (string, bool) {
 	return "", false
 }
 
+// loadRole reads a role. With the error, which holds all faults, comes what is right.
 func (p *play) loadRole(name, dir, defaults, vars string) (*role, error) {
 	ro := &role{name: filepath.Base(name), dir: dir}
+	var errs []error
 	for _, part := range []struct {
 		kind, name string
 		into       **value.Dict
@@ -201,26 +208,21 @@ func (p *play) loadRole(name, dir, defaults, vars string) (*role, error) {
 			continue
 		}
 		d, err := ReadVars(path)
-		if err != nil {
-			return nil, err
-		}
-		*part.into = d
+		*part.into, errs = d, append(errs, err)
 	}
 	path, ok := rolePath(dir, "meta", "main")
 	if !ok {
-		return ro, nil
+		return ro, source.Join(errs...)
 	}
 	meta, err := ReadVars(path)
-	if err != nil {
-		return nil, err
-	}
 	again, _ := meta.Get("allow_duplicates")
 	ro.again = again == true
-	ro.deps, err = dependencies(meta)
-	return ro, err
+	deps, depsErr := dependencies(meta)
+	ro.deps = deps
+	return ro, source.Join(append(errs, err, depsErr)...)
 }
 
-// dependencies are the roles that meta/main.yml names.
+// dependencies are the roles that meta/main.yml names. With the error come those that are right.
 func dependencies(meta *value.Dict) (deps []roleDep, err error) {
 	v, _ := meta.Get("dependencies")
 	list, ok := v.([]any)
@@ -230,7 +232,9 @@ func dependencies(meta *value.Dict) (deps []roleDep, err error) {
 	var errs []error
 	for i, one := range list {
 		dep, err := dependency(one, meta.ItemPos("dependencies", i))
-		deps, errs = append(deps, dep), append(errs, err)
+		if errs = append(errs, err); dep.name != "" {
+			deps = append(deps, dep)
+		}
 	}
 	return deps, source.Join(errs...)
 }
@@ -247,6 +251,7 @@ func dependency(v any, pos source.Pos) (roleDep, error) {
 		return dep, nil
 	}
 	vars := value.NewDict()
+	var errs []error
 	for k, item := range d.All() {
 		switch key := value.Text(k); {
 		case key == "role" || key == "name" && !d.Has("role"):
@@ -254,7 +259,7 @@ func dependency(v any, pos source.Pos) (roleDep, error) {
 		case key == "vars":
 			given, isDict := item.(*value.Dict)
 			if !isDict && item != nil {
-				return dep, source.Errorf(d.ValPos(k), "vars is %s, not a mapping", value.Kind(item))
+				errs = append(errs, source.Errorf(d.ValPos(k), "vars is %s, not a mapping", value.Kind(item)))
 			}
 			vars = value.Merge(vars, given)
 		case keywords[key] == both:
@@ -266,10 +271,10 @@ func dependency(v any, pos source.Pos) (roleDep, error) {
 		}
 	}
 	if dep.name == "" {
-		return dep, &source.Error{Pos: pos, What: "the dependency names no role", Hint: "{role: NAME}"}
+		errs = append(errs, &source.Error{Pos: pos, What: "the dependency names no role", Hint: "{role: NAME}"})
 	}
 	dep.keys.Set("vars", vars)
-	return dep, nil
+	return dep, source.Join(errs...)
 }
 
 func (p *play) roleHandlers(ro *role, from string) error {

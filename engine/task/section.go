@@ -123,10 +123,11 @@ var (
 )
 
 // ParseTasks parses v, a list of tasks of the file at path as value.FromNode gives it; pos
-// is where it stands, what names it in errors ("handlers"). All faults are told at once.
-func (p *Parser) ParseTasks(path string, v any, pos source.Pos, what string) ([]*Task, error) {
+// is where it stands and item where its item i does, what names it in errors ("handlers"). All faults
+// are told at once; with them come the tasks for Validation to find more.
+func (p *Parser) ParseTasks(path string, v any, pos source.Pos, item func(i int) source.Pos, what string) ([]*Task, error) {
 	r := &reader{Parser: p, path: path}
-	tasks := r.list(v, pos, what)
+	tasks := r.items(v, pos, item, what)
 	return tasks, source.Join(r.errs...)
 }
 

@@ -235,7 +235,6 @@ func (v *validator) role(t *Task, s *scope, name string) {
 	if err != nil {
 		v.errs = append(v.errs, err)
 		v.reach.unknown()
-		return
 	}
 	in := &scope{parent: s, keys: value.NewDict(), file: filepath.Join(dir, "tasks", "main.yml"), role: ro}
 	for _, dep := range ro.deps {
@@ -358,8 +357,6 @@ func (v *validator) keys(t *Task) {
 			if method := short(strings.TrimPrefix(text, "community.general.")); !slices.Contains(becomeMethods, method) {
 				v.fail(t.Keys.ValPos(k), "one of "+strings.Join(becomeMethods, ", "), "become_method is %q", text)
 			}
-		case name == "environment" && isText && text != "":
-			v.fail(t.Keys.ValPos(k), "such as {PATH: /opt/bin}", "environment is text, not a mapping")
 		case isText && slices.Contains(boolKeys, name):
 			if _, err := value.ParseBool(text); err != nil {
 				v.fail(t.Keys.ValPos(k), "true, false, or a template", "%s is %q", name, text)

@@ -103,7 +103,7 @@ func TestValidateFindsFaults(t *testing.T) {
 		"no variables":            {"- include_vars: nosuch.yaml\n", `main.yaml:1:3: include_vars: find "nosuch.yaml"`},
 		"bad variables":           {"- include_vars: list.yaml\n", "list.yaml:1:1: variables are a mapping"},
 		"become method":           {"- say: x\n  become_method: sudu\n", `main.yaml:2:18: become_method is "sudu" (one of sudo, su, doas)`},
-		"environment":             {"- say: x\n  environment: PATH\n", "main.yaml:2:16: environment is text, not a mapping"},
+		"environment":             {"- say: x\n  environment: PATH\n", "main.yaml:2:3: environment is text, not a mapping"},
 		"one of conditions":       {"- say: x\n  when:\n  - a\n  - b ==\n", "main.yaml:4:9: unexpected end"},
 		"role as text":            {"- include_role: ginx\n", "main.yaml:1:3: include_role: the name of the role is missing"},
 		"unknown lookup":          {"- say: \"{{ lookup('nosuch') }}\"\n", `unknown lookup "nosuch"`},

@@ -10,7 +10,19 @@ import (
 // Eval evaluates every Template in x, at any depth. A template that is one expression
 // gives that expression's native value, any other gives text. Dict entries that evaluate
 // to Omit are dropped. The error holds the faults of all templates in x.
-func (v *Vars) Eval(x any) (any, error) { return v.eval(newRun(), x) }
+func (v *Vars) Eval(x any) (any, error) {
+	val, err := v.Partly(x)
+	if err != nil {
+		return nil, err
+	}
+	return val, nil
+}
+
+// Partly is Eval for finding more faults: with an error comes what could be evaluated, Omit standing
+// for each template that could not.
+func (v *Vars) Partly(x any) (any, error) { return v.eval(newRun(), x) }
+
+// eval returns with an error what Partly does.
 
 func (v *Vars) eval(r *run, x any) (any, error) {
 	switch t := x.(type) {
@@ -32,7 +44,6 @@ func (v *Vars) evalList(r *run, list []any) (any, error) {
 		val, err := v.eval(r, item)
 		if err != nil {
 			errs = append(errs, err)
-			continue
 		}
 		if out == nil && !same(val, item) {
 			out = append(make([]any, 0, len(list)), list[:i]...)
@@ -41,13 +52,10 @@ func (v *Vars) evalList(r *run, list []any) (any, error) {
 			out = append(out, val)
 		}
 	}
-	switch {
-	case errs != nil:
-		return nil, source.Join(errs...)
-	case out == nil:
-		return list, nil
+	if out == nil {
+		out = list
 	}
-	return out, nil
+	return out, source.Join(errs...)
 }
 
 func (v *Vars) evalDict(r *run, d *value.Dict) (any, error) {
@@ -57,9 +65,9 @@ func (v *Vars) evalDict(r *run, d *value.Dict) (any, error) {
 		val, err := v.eval(r, item)
 		if err != nil {
 			errs = append(errs, err)
-			continue
 		}
 		_, omit := val.(value.Omit)
+		omit = omit && err == nil
 		if !omit && same(val, item) {
 			continue
 		}
@@ -72,10 +80,7 @@ func (v *Vars) evalDict(r *run, d *value.Dict) (any, error) {
 			out.Set(k, val)
 		}
 	}
-	if errs != nil {
-		return nil, source.Join(errs...)
-	}
-	return out, nil
+	return out, source.Join(errs...)
 }
 
 // same reports whether evaluating left a value as it was.
@@ -98,10 +103,14 @@ func (v *Vars) evalTemplate(r *run, t value.Template) (any, error) {
 	}
 	p, err := v.e.template(t.Text, t.Pos, valueSyntax)
 	if err != nil {
-		return nil, err
+		return value.Omit{}, err
 	}
 	m := &machine{vars: v, run: r, prog: p, pos: t.Pos, convert: true}
-	return m.value()
+	val, err := m.value()
+	if err != nil {
+		return value.Omit{}, err
+	}
+	return val, nil
 }
 
 // Expression evaluates the text of a bare expression, such as a `when` item. Text

@@ -12,7 +12,7 @@ func Nearest(word string, candidates []string) string {
 	best, least := "", mistypes(len(word))+1
 	for _, c := range candidates {
 		to := strings.ToLower(c)
-		d := distance(low, to)
+		d := Distance(low, to)
 		if d >= len(word) || len(word) < 3 && prefix(low, to) == 0 {
 			continue // nothing in common
 		}
@@ -64,9 +64,9 @@ func DidYouMean(word string, candidates []string) string {
 	return fmt.Sprintf("did you mean %q?", best)
 }
 
-// distance is the number of insertions, deletions, substitutions and swaps of
+// Distance is the number of insertions, deletions, substitutions and swaps of
 // neighbours that turn a into b (optimal string alignment).
-func distance(a, b string) int {
+func Distance(a, b string) int {
 	prev2, prev, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range prev {
 		prev[j] = j

@@ -161,6 +161,9 @@ func decodeValue(v any, rv reflect.Value, name string, pos source.Pos) []error {
 	wrong := func(want string) []error {
 		return []error{source.Errorf(pos, "%s is %s, not %s", name, Kind(v), want)}
 	}
+	if _, omit := v.(Omit); omit {
+		return nil
+	}
 	t := rv.Type()
 	switch {
 	case t.Kind() == reflect.Interface && t.NumMethod() == 0:
