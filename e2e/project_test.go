@@ -35,6 +35,8 @@ type project struct {
 	elsewhere []string
 	// own is the home folder that farm runs with; "" = guestHome.
 	own string
+	// within is a command that farm is run by; nil = none.
+	within []string
 }
 
 // tinyFiles is the folder of the tiny guest's kernel, initrd and key, which are built once.
@@ -159,7 +161,8 @@ func (p *project) command(ctx context.Context, args ...string) *exec.Cmd {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	cmd := exec.CommandContext(ctx, bin, args...)
+	args = slices.Concat(p.within, []string{bin}, args)
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir = p.dir
 	cmd.Env = []string{"HOME=" + home, "FARM_HOME=" + p.home, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8"}
 	if m := os.Getenv("FARM_DEBIAN_MIRROR"); m != "" {
