@@ -8,8 +8,8 @@ import (
 )
 
 func TestDebianIsBuiltRebootedAndGoneOnFrom(t *testing.T) {
-	p := newProject(t, wishing("{permutations: {platforms: [debian], targets: [amd64]}}"), map[string]string{
-		"group_vars/debian.yaml": "greeting: hello\n",
+	p := newProject(t, wishing("{permutations: {platforms: [debian_12_bootstrap], targets: [amd64]}}"), map[string]string{
+		"group_vars/debian_12_bootstrap.yaml": "greeting: hello\n",
 		"phases/dependencies.yaml": `- assert: {that: [ansible_distribution == 'Debian', ansible_architecture == 'x86_64']}
 - {name: As root, copy: {content: "{{ greeting }}\n", dest: /etc/farm-e2e, mode: "0640"}, become: true}
 - {user: {name: builder, shell: /bin/sh}, become: true}
@@ -41,7 +41,7 @@ WantedBy=multi-user.target
 	p.run(0, unique).says("made: hello")
 	p.nothingLeft()
 	second := p.run(0, unique)
-	second.ran("debian/amd64", "prepare", "restore init", "startup", "main", "shutdown")
+	second.ran("debian_12_bootstrap/amd64", "prepare", "restore init", "startup", "main", "shutdown")
 	second.says("made: hello")
 	p.nothingLeft()
 }

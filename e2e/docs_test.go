@@ -21,6 +21,10 @@ func TestTutorialRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	home, err := guestHome() // its image may be there already
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir, runs := t.TempDir(), 0
 	blocks := docs.Blocks(string(text))
 	for _, b := range blocks {
@@ -39,7 +43,7 @@ func TestTutorialRuns(t *testing.T) {
 		for _, c := range commands {
 			cmd := exec.CommandContext(t.Context(), farm, append(c.Args, "--keep", "never")...)
 			cmd.Dir = dir
-			cmd.Env = append(os.Environ(), "FARM_HOME="+t.TempDir())
+			cmd.Env = append(os.Environ(), "HOME="+home, "FARM_HOME="+t.TempDir())
 			out, err := cmd.CombinedOutput()
 			if err != nil {
 				t.Errorf("farm %v: %v\n%s", c.Args, err, out)

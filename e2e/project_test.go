@@ -53,7 +53,8 @@ var tinyFiles = sync.OnceValues(func() (string, error) {
 })
 
 // platforms are the guests that tests' inventories name: `tiny`, of which a run takes ten
-// seconds, with a blank disk, and `debian`, with a real system.
+// seconds, with a blank disk. A real system is the catalogue's debian_12_bootstrap, whose
+// image tests share.
 const platforms = `
 platforms:
   tiny: &tiny
@@ -71,11 +72,6 @@ platforms:
     ram: 384
   other: *tiny
   third: *tiny
-  debian:
-    extends: debian_bootstrap
-    vars: {suite: bookworm, disk_size: 4G}
-    vcpus: 2
-    ram: 768
 `
 
 // newProject writes an inventory, to which platforms are appended, and files beside it.

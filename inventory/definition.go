@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"farm/inventory/catalog"
@@ -310,5 +311,16 @@ func (b *builder) evaluateTasks(ctx context.Context, def *definition, vars, so *
 	if !ok {
 		return so, &source.Error{Pos: def.pos, What: fmt.Sprintf("the tasks leave %s as the fact vm, not a mapping", value.Kind(v)), Hint: "set_fact: {vm: {...}}"}
 	}
-	return value.Merge(so, d), nil
+	return value.Merge(so, def.placed(d, so)), nil
+}
+
+// placed is what tasks made of so, with the place of the tasks for what they changed in the catalogue's.
+func (def *definition) placed(made, so *value.Dict) *value.Dict {
+	made = made.Copy()
+	for k, v := range made.All() {
+		if old, _ := so.Get(k); builtIn(made.ValPos(k)) && !reflect.DeepEqual(old, v) {
+			made.SetKeyPos(k, def.pos)
+		}
+	}
+	return made
 }
