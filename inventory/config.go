@@ -83,10 +83,8 @@ func evalConfig(vars *expr.Vars, v any) (any, error) {
 	for k, section := range d.All() {
 		list, isList := section.([]any)
 		if k != "list" || !isList {
-			v, err := vars.Eval(section)
-			if errs = append(errs, err); err != nil {
-				v = nil
-			}
+			v, err := vars.Partly(section)
+			errs = append(errs, err)
 			out.Set(k, v)
 			continue
 		}
@@ -183,12 +181,21 @@ func parseConfig(v any, pos source.Pos, pin string) ([]*wish, error) {
 		}
 		for i, platform := range p.Platforms {
 			for j, target := range p.Targets {
+				if failed(c.Permutations, "platforms", i) || failed(c.Permutations, "targets", j) {
+					continue
+				}
 				add(&wish{platform: platform, target: target, pos: d.KeyPos("permutations"),
 					platformPos: c.Permutations.ItemPos("platforms", i), targetPos: c.Permutations.ItemPos("targets", j)})
 			}
 		}
 	}
-	all, err := exclude(all, c.Exclude, d.KeyPos("exclude"))
+	var patterns []string
+	for i, p := range c.Exclude {
+		if !failed(d, "exclude", i) {
+			patterns = append(patterns, p)
+		}
+	}
+	all, err := exclude(all, patterns, d.KeyPos("exclude"))
 	errs = append(errs, err)
 	total := 0
 	for _, w := range all {
@@ -199,6 +206,16 @@ func parseConfig(v any, pos source.Pos, pin string) ([]*wish, error) {
 		}
 	}
 	return all, source.Join(errs...)
+}
+
+// failed reports whether item i of the list at key could not be evaluated.
+func failed(d *value.Dict, key string, i int) bool {
+	list, _ := get(d, key).([]any)
+	if i >= len(list) {
+		return false
+	}
+	_, is := list[i].(value.Omit)
+	return is
 }
 
 // merge lays a later wish for the same pair over w.

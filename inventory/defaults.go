@@ -60,6 +60,10 @@ func (b *builder) network(x *expanded, vm VM, raw *value.Dict) (*value.Dict, err
 	}
 	out := make([]any, len(list))
 	for i, one := range list {
+		if _, failed := one.(value.Omit); failed {
+			out[i] = one
+			continue
+		}
 		card, ok := one.(*value.Dict)
 		if !ok {
 			if one == nil && !isList {

@@ -91,12 +91,11 @@ func (inv *Inventory) resolve(kind, name, dir string, from int, pos source.Pos, 
 		}
 	}
 	if def.native.Has("extends") {
-		def.base, def.faults = inv.base(def, dir, append(above, def))
-		if def.base != nil {
-			def.faults, def.lacking = def.base.faults, def.base.lacking
-		} else {
-			def.lacking = true
+		base, err := inv.base(def, dir, append(above, def))
+		if def.lacking = base == nil || base.lacking; base != nil {
+			err = base.faults
 		}
+		def.base, def.faults = base, source.Join(def.faults, err)
 	}
 	if def.native != nil {
 		def.prepare()
@@ -185,9 +184,8 @@ func fromFile(kind, name string, where int, f *source.File) (*definition, error)
 	case yaml.SequenceNode:
 		return def, nil
 	case yaml.MappingNode:
-		d, err := toDict(f)
-		def.native = d
-		return def, err
+		def.native, def.faults = toDict(f)
+		return def, nil
 	}
 	return nil, source.Errorf(f.Pos(f.Root), "a definition is a mapping, or a list of tasks")
 }

@@ -49,7 +49,7 @@ func (inv *Inventory) Expand(ctx context.Context, o ExpandOptions) ([]VM, error)
 	inv.register(all)
 	vms, limitErr := limit(all, o.Limit)
 	if err := source.Join(append(errs, uniqueNames(all))...); err != nil {
-		return vms, err // a bad pattern is told once the rest is right
+		return vms, inv.Likely(err) // a bad pattern is told once the rest is right
 	}
 	return vms, limitErr
 }
@@ -312,8 +312,7 @@ func (def *definition) with(vars *value.Dict) *definition {
 // finish turns the merged mapping into the VM.
 func (p *pair) finish(x *expanded, raw *value.Dict, added map[string]*value.Dict) {
 	w := x.wish
-	metadata, err := dictAt(raw, "metadata")
-	p.fail(p.platform, err)
+	metadata, _ := get(raw, "metadata").(*value.Dict) // another type is told by decoding
 	suffix := x.suffix
 	if x.number > 0 {
 		suffix = "#" + strconv.Itoa(x.number) + suffix
@@ -331,12 +330,13 @@ func (p *pair) finish(x *expanded, raw *value.Dict, added map[string]*value.Dict
 		Index: max(x.number, 1), ID: w.id() + suffix, Platform: textAt(metadata, "platform_name"), Target: textAt(metadata, "target_name"),
 		Name: name, Host: p.pin, Pos: w.pos,
 	}
-	if !p.partial && (vm.Name == "" || vm.Platform == "" || vm.Target == "") {
+	if !p.partial && metadata != nil && (vm.Name == "" || vm.Platform == "" || vm.Target == "") {
 		p.fail(p.platform, source.Errorf(raw.KeyPos("metadata"), "metadata of %q has an empty name, platform_name or target_name", vm.ID))
 	}
 	vm.Groups = p.inv.vmGroups(vm)
 	vm.Vars = p.inv.rawVMVars(vm, x)
-	if raw, err = p.network(x, vm, raw); err != nil {
+	raw, err := p.network(x, vm, raw)
+	if err != nil {
 		p.fail(p.platform, err)
 		raw = raw.Copy()
 		raw.Set("net", value.Omit{})
@@ -373,15 +373,6 @@ func textAt(d *value.Dict, key string) string {
 		return ""
 	}
 	return value.Text(v)
-}
-
-func dictAt(d *value.Dict, key string) (*value.Dict, error) {
-	v := get(d, key)
-	sub, ok := v.(*value.Dict)
-	if _, failed := v.(value.Omit); !ok && !failed && v != nil {
-		return nil, source.Errorf(d.KeyPos(key), "%s is %s, not a mapping", key, value.Kind(v))
-	}
-	return sub, nil
 }
 
 // decodeDefinition fills def from raw, where firmware may be a path, and checks it.

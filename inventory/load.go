@@ -13,7 +13,7 @@ import (
 )
 
 // Load reads an inventory with its group_vars and host_vars. The error holds every
-// fault that was found, each with its place.
+// fault that was found, each with its place; with it comes what is right, nil where nothing can be read.
 func Load(path string, o Options) (*Inventory, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -28,10 +28,12 @@ func Load(path string, o Options) (*Inventory, error) {
 	extra, extraErr := ReadExtra(o)
 	inv.extra = extra
 	top, err := readDict(path)
-	if err != nil {
+	if top == nil {
 		return nil, source.Join(extraErr, hintINI(path, err))
 	}
 	r := reader{g: inv.graph}
+	r.add(extraErr)
+	r.add(err)
 	for key, v := range top.All() {
 		name := fmt.Sprint(key)
 		switch meant := definitionsMeant(name, v); {
@@ -55,10 +57,19 @@ func Load(path string, o Options) (*Inventory, error) {
 	}
 	_, err = inv.vars.get("group_vars", "vms")
 	r.add(err)
-	if extraErr != nil { // what the variables would set is not to be told as missing
-		return nil, source.Join(append(r.errs, extraErr)...)
-	}
+	inv.lost = extraErr != nil
 	return inv, source.Join(r.errs...)
+}
+
+// Likely drops from err what may only follow from files of variables that could not be read: undefined names.
+func (inv *Inventory) Likely(err error) error {
+	if err == nil || !inv.lost && source.Join(inv.vars.faults()...) == nil {
+		return err
+	}
+	return source.Join(slices.DeleteFunc(source.Flatten(err), func(one error) bool {
+		var undefined *expr.UndefinedError
+		return errors.As(one, &undefined)
+	})...)
 }
 
 // hintINI adds to the error of a file that looks like an INI inventory what would be right.
@@ -107,7 +118,8 @@ func (inv *Inventory) setInline(r *reader, top *value.Dict, key, kind string, v 
 	}
 }
 
-// readDict reads a YAML file whose top is a mapping; an empty file is an empty one.
+// readDict reads a YAML file whose top is a mapping; an empty file is an empty one. With an error comes
+// what is right, nil where that is nothing.
 func readDict(path string) (*value.Dict, error) {
 	f, err := source.ReadFile(path)
 	if err != nil {
@@ -121,14 +133,11 @@ func toDict(f *source.File) (*value.Dict, error) {
 		return value.NewDict(), nil
 	}
 	v, err := value.FromNode(f, f.Root)
-	if err != nil {
-		return nil, err
-	}
 	switch d := v.(type) {
 	case nil:
-		return value.NewDict(), nil
+		return value.NewDict(), err
 	case *value.Dict:
-		return d, nil
+		return d, err
 	}
 	return nil, source.Errorf(f.Pos(f.Root), "the file holds %s, not a mapping", value.Kind(v))
 }

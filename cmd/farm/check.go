@@ -45,7 +45,7 @@ func (a *app) check(inv *inventory.Inventory, vms []inventory.VM) error {
 			}
 		}
 	}
-	return source.Join(append(errs, files.Err())...)
+	return inv.Likely(source.Join(append(errs, files.Err())...))
 }
 
 // hostNames are the names of an inventory's hosts and VMs.

@@ -97,10 +97,7 @@ func (r *reader) file(path string, pos source.Pos, depth int) []*Play {
 		return nil
 	}
 	v, err := value.FromNode(f, f.Root)
-	if err != nil {
-		r.add(err)
-		return nil
-	}
+	r.add(err)
 	at := source.Pos{File: path, Line: 1, Col: 1}
 	full, err := filepath.Abs(path)
 	if err != nil {

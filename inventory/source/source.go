@@ -3,6 +3,7 @@
 package source
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -115,8 +116,8 @@ func lines(errs []error) string {
 }
 
 func before(a, b error) bool {
-	x, xok := a.(*Error)
-	y, yok := b.(*Error)
+	var x, y *Error
+	xok, yok := errors.As(a, &x), errors.As(b, &y)
 	if !xok || !yok {
 		return xok && !yok
 	}
