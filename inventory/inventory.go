@@ -25,7 +25,7 @@ type Inventory struct {
 	graph     *graph
 	vars      *varFiles
 	extra     *value.Dict
-	lost      bool // extra could not all be read
+	lost      bool                   // extra could not all be read
 	inline    map[string]*definition // "platforms/NAME"
 
 	mu       sync.Mutex
