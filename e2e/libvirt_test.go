@@ -234,7 +234,7 @@ func live(t *testing.T, h *libvirt.Host, arch, libvirtArch string) {
 	t.Logf("%s: off after %v", arch, time.Since(began).Round(100*time.Millisecond))
 	wantState(t, m, engine.Off)
 	var console bytes.Buffer
-	if err := h.Conn().Download(ctx, m.ConsoleLog(), &console); err != nil || !strings.Contains(console.String(), "guest is up") {
+	if err := h.Conn().Download(ctx, m.ConsoleLog(), &console); err != nil || !strings.Contains(console.String(), "Power down") {
 		t.Errorf("console log: %v, %q", err, console.String())
 	}
 	if err := m.Remove(ctx); err != nil {

@@ -51,7 +51,7 @@ func checkTemplate(inv *inventory.Inventory, vm inventory.VM) error {
 	if err != nil {
 		return err
 	}
-	if err := inv.Engine().CheckText(file, string(template)); err != nil {
+	if err := inv.Engine().CheckText(file, string(template), value.Syntax{}); err != nil {
 		return err
 	}
 	_, err = domainTemplate(inv, vm)

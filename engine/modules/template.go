@@ -19,19 +19,26 @@ import (
 
 // Template renders a Jinja2 template of the controller into a file of the guest.
 type Template struct {
-	Src          string `yaml:"src,required"`     // the template, looked up in templates/
-	Dest         string `yaml:"dest,required"`    // the file, or a folder to put it into
-	Backup       bool   `yaml:"backup"`           // keep the old file beside it
-	Force        bool   `yaml:"force"`            // false: leave a file that is there alone
-	Mode         any    `yaml:"mode"`             // '0644', 'u=rw,go=r' or preserve
-	Owner        string `yaml:"owner"`            // name or number
-	Group        string `yaml:"group"`            // name or number
-	Check        string `yaml:"validate"`         // command that must accept the file, %s in it
-	Follow       bool   `yaml:"follow"`           // write through a link
-	Newline      string `yaml:"newline_sequence"` // \n, \r or \r\n
-	TrimBlocks   bool   `yaml:"trim_blocks"`      // false: keep the newline after a block
-	StripLeft    bool   `yaml:"lstrip_blocks"`    // drop the blanks before a block on its line
-	UnsafeWrites bool   `yaml:"unsafe_writes"`    // accepted: a file that cannot be replaced is written in place
+	Src        string `yaml:"src,required"`     // the template, looked up in templates/
+	Dest       string `yaml:"dest,required"`    // the file, or a folder to put it into
+	Backup     bool   `yaml:"backup"`           // keep the old file beside it
+	Force      bool   `yaml:"force"`            // false: leave a file that is there alone
+	Mode       any    `yaml:"mode"`             // '0644', 'u=rw,go=r' or preserve
+	Owner      string `yaml:"owner"`            // name or number
+	Group      string `yaml:"group"`            // name or number
+	Check      string `yaml:"validate"`         // command that must accept the file, %s in it
+	Follow     bool   `yaml:"follow"`           // write through a link
+	Newline    string `yaml:"newline_sequence"` // \n, \r or \r\n
+	TrimBlocks bool   `yaml:"trim_blocks"`      // false: keep the newline after a block
+	StripLeft  bool   `yaml:"lstrip_blocks"`    // drop the blanks before a block on its line
+	// What stands around expressions, statements and comments, in place of {{ }}, {% %} and {# #}.
+	VariableStart string `yaml:"variable_start_string"`
+	VariableEnd   string `yaml:"variable_end_string"`
+	BlockStart    string `yaml:"block_start_string"`
+	BlockEnd      string `yaml:"block_end_string"`
+	CommentStart  string `yaml:"comment_start_string"`
+	CommentEnd    string `yaml:"comment_end_string"`
+	UnsafeWrites  bool   `yaml:"unsafe_writes"` // accepted: a file that cannot be replaced is written in place
 }
 
 func newTemplate() engine.Module { return &Template{Force: true, TrimBlocks: true, Newline: "\n"} }
@@ -70,7 +77,7 @@ func (m *Template) Run(ctx context.Context, t *engine.Task) (engine.Result, erro
 	if err != nil {
 		return failed("%v", err), nil
 	}
-	out, err := t.Vars.EvalFile(file, string(raw), more, value.Syntax{KeepNewlines: !m.TrimBlocks, StripLeft: m.StripLeft})
+	out, err := t.Vars.EvalFile(file, string(raw), more, m.syntax())
 	if err != nil {
 		return failed("%v", err), nil
 	}
@@ -91,6 +98,13 @@ func (m *Template) Run(ctx context.Context, t *engine.Task) (engine.Result, erro
 	p.content([]byte(out))
 	p.src = file
 	return p.put(ctx, t)
+}
+
+func (m *Template) syntax() value.Syntax {
+	return value.Syntax{
+		KeepNewlines: !m.TrimBlocks, StripLeft: m.StripLeft, VariableStart: m.VariableStart, VariableEnd: m.VariableEnd,
+		BlockStart: m.BlockStart, BlockEnd: m.BlockEnd, CommentStart: m.CommentStart, CommentEnd: m.CommentEnd,
+	}
 }
 
 // about are the variables that tell a template of itself.

@@ -145,7 +145,7 @@ func (c *closure) task(t *Task, s *scope) {
 			for _, path := range c.paths(t, find, a.kind, c.names(t, s, a.arg)) {
 				c.tree(path)
 				if t.Module == "template" {
-					c.template(path)
+					c.rendered(t, path)
 				}
 			}
 		}

@@ -197,6 +197,7 @@ func (c *closure) unknownAt(pos source.Pos, what, names string) {
 var (
 	lookupCall  = regexp.MustCompile(`\b(lookup|query|q)\s*\(`)
 	includeName = regexp.MustCompile(`\{%[-+]?\s*(?:include|import|from|extends)\s+['"]([^'"]+)['"]`)
+	includeWord = regexp.MustCompile(`\b(include|import|from|extends)\b`) // whatever stands around it
 	includeStmt = regexp.MustCompile(`\{%[-+]?\s*(include|import|from|extends)\b`)
 )
 
@@ -258,9 +259,18 @@ func eachTemplate(v any, f func(value.Template)) {
 	}
 }
 
+// rendered adds what a template reads that a task renders.
+func (c *closure) rendered(t *Task, path string) {
+	how, constant := value.SyntaxOf(t.Args)
+	if !constant {
+		c.unknown(t, "")
+	}
+	c.template(path, how)
+}
+
 // template adds what the text of a template includes: anything in its folder. What it looks
 // up cannot be told.
-func (c *closure) template(path string) {
+func (c *closure) template(path string, how value.Syntax) {
 	text, err := source.ReadText(path)
 	if err != nil {
 		return // the task fails
@@ -269,10 +279,14 @@ func (c *closure) template(path string) {
 		return
 	}
 	c.seen["template "+path] = true
-	c.engine().MentionFile(&c.reads, path, string(text))
-	if includeStmt.Match(text) {
+	c.engine().MentionFile(&c.reads, path, string(text), how)
+	stmt := includeStmt
+	if how != (value.Syntax{}) {
+		stmt = includeWord
+	}
+	if stmt.Match(text) {
 		c.tree(filepath.Dir(path))
-		c.included(path, text)
+		c.included(path, text, how)
 	}
 	if looksUp(string(text)) {
 		c.inputs = append(c.inputs, engine.Input{Name: "unknown " + c.short(path), Unknown: c.short(path) + ": what the template looks up is known only when it is rendered"})
@@ -281,7 +295,7 @@ func (c *closure) template(path string) {
 
 // included adds the variables and lookups of what a template includes: of every file of its folder
 // where a name is made up.
-func (c *closure) included(path string, text []byte) {
+func (c *closure) included(path string, text []byte, how value.Syntax) {
 	dir := filepath.Dir(path)
 	names := includeName.FindAllSubmatch(text, -1)
 	for _, m := range names {
@@ -290,11 +304,11 @@ func (c *closure) included(path string, text []byte) {
 		}
 	}
 	if len(names) == 0 || len(names) != len(includeStmt.FindAll(text, -1)) {
-		c.walk(dir, c.template)
+		c.walk(dir, func(path string) { c.template(path, how) })
 		return
 	}
 	for _, m := range names {
-		c.template(filepath.Join(dir, string(m[1])))
+		c.template(filepath.Join(dir, string(m[1])), how)
 	}
 }
 

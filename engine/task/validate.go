@@ -1,6 +1,7 @@
 package task
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -294,19 +295,21 @@ func (v *validator) named(t *Task, s *scope) {
 	if err != nil {
 		v.absent(t, s, err)
 	} else if t.Module == "template" && !forgiven(s) {
-		v.template(path)
+		v.template(path, t.Args)
 	}
 }
 
 // template checks a file that a task renders.
-func (v *validator) template(path string) {
-	if v.e == nil || v.seen["template "+path] {
+func (v *validator) template(path string, args *value.Dict) {
+	how, constant := value.SyntaxOf(args)
+	seen := fmt.Sprintf("template %s %+v", path, how)
+	if v.e == nil || v.seen[seen] || !constant {
 		return
 	}
-	v.seen["template "+path] = true
+	v.seen[seen] = true
 	text, err := source.ReadText(path)
 	if err == nil {
-		err = v.e.CheckText(path, string(text))
+		err = v.e.CheckText(path, string(text), how)
 	}
 	v.errs = append(v.errs, err)
 }

@@ -263,7 +263,7 @@ func (m *machine) load(x any, missingOK bool) (*machine, bool) {
 			continue
 		}
 		pos := source.Pos{File: file}
-		p, err := m.vars.e.template(string(body), pos, fileSyntax)
+		p, err := m.vars.e.template(string(body), pos, m.prog.syn)
 		if err != nil {
 			throwErr(err)
 		}

@@ -134,9 +134,9 @@ func (e *Engine) CheckExpression(text string, pos source.Pos) error {
 }
 
 // CheckText is Check for a whole file.
-func (e *Engine) CheckText(name, text string) error {
+func (e *Engine) CheckText(name, text string, how value.Syntax) error {
 	pos := source.Pos{File: name}
-	p, err := e.template(text, pos, fileSyntax)
+	p, err := e.template(text, pos, fileSyntaxOf(how))
 	if err != nil {
 		return err
 	}

@@ -96,6 +96,33 @@ func TestEvalFileObeysItsSyntaxAndVariables(t *testing.T) {
 	}
 }
 
+func TestEvalFileTakesOtherMarks(t *testing.T) {
+	v := fileVars(map[string]string{"templates/in.j2": "<% if a %>in [[ a ]]<% endif %>"}, value.NewDict("a", "x"))
+	how := value.Syntax{VariableStart: "[[", VariableEnd: "]]", BlockStart: "<%", BlockEnd: "%>", CommentStart: "<#", CommentEnd: "#>"}
+	for text, want := range map[string]string{
+		"[[ a ]] {{ a }} {% if %} {# c #}":                        "x {{ a }} {% if %} {# c #}",
+		"<% for i in [1, 2] -%>\n [[ i ]]<%- endfor %>\n.":        "12.",
+		"a <# no [[ comment #>b":                                  "a b",
+		"<% raw %>[[ a ]]<% endraw %>[[ {'k': [[a]]}['k'][0][0] ]]": "[[ a ]]x",
+		"<% include 'in.j2' %>":                                   "in x",
+	} {
+		if got, err := v.EvalFile("/p/templates/x.j2", text, nil, how); err != nil || got != want {
+			t.Errorf("%q: %q, %v, want %q", text, got, err, want)
+		}
+	}
+	const header = "#jinja2: variable_start_string: '<<', variable_end_string: '>>', trim_blocks: False\n<< a >>{% if a %}\n{% endif %}{{ a }}"
+	if got, err := v.EvalFile("x.j2", header, nil, value.Syntax{}); err != nil || got != "x\n{{ a }}" {
+		t.Errorf("by its first line: %q, %v", got, err)
+	}
+	const one = "$( a )"
+	if got, err := v.EvalFile("x.j2", one, nil, value.Syntax{VariableStart: "$(", VariableEnd: ")"}); err != nil || got != "x" {
+		t.Errorf("an end of one letter: %q, %v", got, err)
+	}
+	if _, err := v.EvalFile("x.j2", "[[ a", nil, how); err == nil || !strings.Contains(err.Error(), `close it with "]]"`) {
+		t.Errorf("never closed: %v", err)
+	}
+}
+
 func TestLookupsFindFilesOfRolesAndPlaybooks(t *testing.T) {
 	v := fileVars(map[string]string{"files/a": "of the play", "r/files/b": "of the role", "r/tasks/files/c": "beside", "r/vars/d": "vars"}, nil)
 	at := source.Pos{File: "/p/r/tasks/main.yml", Line: 1, Col: 1}

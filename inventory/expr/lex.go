@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"strconv"
 	"strings"
 )
 
@@ -36,6 +37,33 @@ type syntax struct {
 	// rawStrings takes backslashes in the texts of {{ }} as they are: in YAML they have
 	// been through YAML's escapes, and Ansible does not resolve them twice.
 	rawStrings bool
+	marks      marks
+}
+
+// marks are what stands around expressions, statements and comments; the zero value is not for use.
+type marks struct{ variable, variableEnd, block, blockEnd, comment, commentEnd string }
+
+// usual are Jinja2's own.
+var usual = marks{"{{", "}}", "{%", "%}", "{#", "#}"}
+
+// opening is the first mark in s that opens something, the longest of those at one place, and where; -1 for none.
+func (m *marks) opening(s string) (at int, mark string) {
+	at = -1
+	if *m == usual {
+		for i := 0; i+1 < len(s); i++ {
+			if s[i] == '{' && strings.IndexByte("{%#", s[i+1]) >= 0 {
+				return i, s[i : i+2]
+			}
+		}
+		return at, ""
+	}
+	for _, one := range []string{m.variable, m.block, m.comment} {
+		i := strings.Index(s, one)
+		if i >= 0 && (at < 0 || i < at || i == at && len(one) > len(mark)) {
+			at, mark = i, one
+		}
+	}
+	return at, mark
 }
 
 // lexer splits a template into tokens. It throws faults.
@@ -70,52 +98,47 @@ func (l *lexer) add(t token) { l.tokens = append(l.tokens, t) }
 
 // data reads text up to the next delimiter, and what that opens.
 func (l *lexer) data() {
-	start := l.pos
-	open := -1
-	for i := start; i+1 < len(l.src); i++ {
-		if l.src[i] == '{' && strings.IndexByte("{%#", l.src[i+1]) >= 0 {
-			open = i
-			break
-		}
-	}
+	start, m := l.pos, &l.syn.marks
+	open, what := m.opening(l.src[start:])
 	if open < 0 {
 		l.text(start, len(l.src))
 		l.pos = len(l.src)
 		return
 	}
+	open += start
+	begun := open + len(what)
 	end, marker := open, byte(0)
-	if open+2 < len(l.src) {
-		marker = l.src[open+2]
+	if begun < len(l.src) {
+		marker = l.src[begun]
 	}
-	what := l.src[open+1]
 	switch {
 	case marker == '-':
 		end = len(strings.TrimRight(l.src[:open], " \t\r\n"))
-	case marker != '+' && what != '{' && l.syn.lstripBlocks:
+	case marker != '+' && what != m.variable && l.syn.lstripBlocks:
 		line := strings.TrimRight(l.src[:open], " \t")
 		if line == "" || strings.HasSuffix(line, "\n") {
 			end = len(line)
 		}
 	}
 	l.text(start, max(start, end))
-	l.pos = open + 2
-	if marker == '-' || marker == '+' && what != '{' {
+	l.pos = begun
+	if marker == '-' || marker == '+' && what != m.variable {
 		l.pos++
 	}
 	switch what {
-	case '#':
+	case m.comment:
 		l.comment(open)
-	case '{':
+	case m.variable:
 		l.add(token{kind: tVarBegin, off: open})
 		l.raw = l.syn.rawStrings
-		l.inside(tVarEnd, "}}")
+		l.inside(open, tVarEnd, m.variableEnd)
 		l.raw = false
 	default:
 		if l.rawBlock(open) {
 			return
 		}
 		l.add(token{kind: tBlockBegin, off: open})
-		l.inside(tBlockEnd, "%}")
+		l.inside(open, tBlockEnd, m.blockEnd)
 	}
 }
 
@@ -137,12 +160,13 @@ func (l *lexer) text(start, end int) {
 }
 
 func (l *lexer) comment(open int) {
-	end := strings.Index(l.src[l.pos:], "#}")
+	closing := l.syn.marks.commentEnd
+	end := strings.Index(l.src[l.pos:], closing)
 	if end < 0 {
-		throwAt(open, "a comment that is never closed", `close it with "#}"`)
+		throwAt(open, "a comment that is never closed", "close it with "+strconv.Quote(closing))
 	}
 	l.trim = end > 0 && l.src[l.pos+end-1] == '-'
-	l.pos += end + 2
+	l.pos += end + len(closing)
 	l.eatNewline()
 }
 
@@ -163,39 +187,40 @@ func (l *lexer) rawBlock(open int) bool {
 	if !strings.HasPrefix(rest, "raw") {
 		return false
 	}
+	block, closing := l.syn.marks.block, l.syn.marks.blockEnd
 	after := strings.TrimLeft(rest[3:], " \t\r\n")
-	trim := strings.HasPrefix(after, "-%}")
-	if !trim && !strings.HasPrefix(after, "%}") {
+	trim := strings.HasPrefix(after, "-"+closing)
+	if !trim && !strings.HasPrefix(after, closing) {
 		return false
 	}
 	l.trim = trim
-	l.pos = len(l.src) - len(after) + strings.Index(after, "%}") + 2
+	l.pos = len(l.src) - len(after) + strings.Index(after, closing) + len(closing)
 	l.eatNewline()
 	start := l.pos
 	for at := start; ; {
-		i := strings.Index(l.src[at:], "{%")
+		i := strings.Index(l.src[at:], block)
 		if i < 0 {
 			throwAt(open, "raw without endraw", "")
 		}
 		at += i
-		tail := l.src[at+2:]
+		tail := l.src[at+len(block):]
 		left := strings.HasPrefix(tail, "-")
 		tail = strings.TrimLeft(strings.TrimLeft(tail, "-+"), " \t\r\n")
 		if body, ok := strings.CutPrefix(tail, "endraw"); ok {
 			body = strings.TrimLeft(body, " \t\r\n")
-			right := strings.HasPrefix(body, "-%}")
-			if right || strings.HasPrefix(body, "%}") {
+			right := strings.HasPrefix(body, "-"+closing)
+			if right || strings.HasPrefix(body, closing) {
 				end := at
 				if left {
 					end = max(start, len(strings.TrimRight(l.src[:at], " \t\r\n")))
 				}
 				l.text(start, end)
 				l.trim = right
-				l.pos = len(l.src) - len(body) + strings.Index(body, "%}") + 2
+				l.pos = len(l.src) - len(body) + strings.Index(body, closing) + len(closing)
 				l.eatNewline()
 				return true
 			}
 		}
-		at += 2
+		at += len(block)
 	}
 }

@@ -9,9 +9,8 @@ import (
 	"farm/inventory/value"
 )
 
-// inside reads words up to the closing delimiter.
-func (l *lexer) inside(end kind, closing string) {
-	open := l.pos - 2
+// inside reads words up to the closing mark of what was opened at open.
+func (l *lexer) inside(open int, end kind, closing string) {
 	depth := 0
 	for {
 		l.skipBlanks()
@@ -24,7 +23,7 @@ func (l *lexer) inside(end kind, closing string) {
 				l.add(token{kind: end, off: l.pos})
 				l.trim = rest[0] == '-'
 				plus := rest[0] == '+'
-				l.pos += strings.Index(rest, closing) + 2
+				l.pos += strings.Index(rest, closing) + len(closing)
 				if end == tBlockEnd && !plus {
 					l.eatNewline()
 				}

@@ -75,9 +75,9 @@ func (e *Engine) MentionExpression(m *Mentions, text string, pos source.Pos) {
 }
 
 // MentionFile adds what a file that is a template may read.
-func (e *Engine) MentionFile(m *Mentions, name, text string) {
+func (e *Engine) MentionFile(m *Mentions, name, text string, how value.Syntax) {
 	pos := source.Pos{File: name}
-	p, err := e.template(text, pos, fileSyntax)
+	p, err := e.template(text, pos, fileSyntaxOf(how))
 	e.mention(m, p, err, text, pos)
 }
 

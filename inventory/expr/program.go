@@ -1,15 +1,18 @@
 package expr
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 
 	"farm/inventory/source"
+	"farm/inventory/value"
 )
 
 // program is a parsed template or expression. It does not change once it is made.
 type program struct {
 	text   string
+	syn    syntax // that what it includes is read by too
 	body   []statement
 	single expression // the only content of the template, or a bare expression
 	blocks map[string]*blockNode
@@ -60,12 +63,33 @@ func (c *cache) keep(key string, p *program) {
 
 // valueSyntax is that of templates in values, fileSyntax that of files.
 var (
-	valueSyntax = syntax{trimBlocks: true, rawStrings: true}
-	fileSyntax  = syntax{trimBlocks: true}
+	valueSyntax = syntax{trimBlocks: true, rawStrings: true, marks: usual}
+	fileSyntax  = syntax{trimBlocks: true, marks: usual}
 )
+
+// fileSyntaxOf is the syntax of a file for which how says something else.
+func fileSyntaxOf(how value.Syntax) syntax {
+	syn := syntax{trimBlocks: !how.KeepNewlines, lstripBlocks: how.StripLeft, marks: usual}
+	m := &syn.marks
+	for _, set := range []struct {
+		into *string
+		text string
+	}{
+		{&m.variable, how.VariableStart}, {&m.variableEnd, how.VariableEnd}, {&m.block, how.BlockStart},
+		{&m.blockEnd, how.BlockEnd}, {&m.comment, how.CommentStart}, {&m.commentEnd, how.CommentEnd},
+	} {
+		if set.text != "" {
+			*set.into = set.text
+		}
+	}
+	return syn
+}
 
 // key tells syntaxes apart.
 func (s syntax) key() string {
+	if s.marks != usual {
+		return fmt.Sprintf("%q %v ", s.marks, s)
+	}
 	switch {
 	case s.rawStrings:
 		return "t"
@@ -96,7 +120,7 @@ func (e *Engine) template(text string, pos source.Pos, syn syntax) (p *program, 
 	}
 	// Jinja2 drops one newline at the end; Ansible puts it back behind text.
 	ps := &parser{tokens: lexTemplate(strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r"), start, syn)}
-	p = &program{text: text}
+	p = &program{text: text, syn: syn}
 	p.body, _ = ps.body(0)
 	p.blocks = map[string]*blockNode{}
 	collectBlocks(p.body, p.blocks)
@@ -136,12 +160,25 @@ func header(text string, syn syntax) (_ syntax, start int) {
 	line, rest, _ := strings.Cut(text, "\n")
 	for part := range strings.SplitSeq(strings.TrimPrefix(line, "#jinja2:"), ",") {
 		key, val, _ := strings.Cut(part, ":")
-		on := strings.EqualFold(strings.TrimSpace(val), "true")
-		switch strings.TrimSpace(key) {
+		val = strings.TrimSpace(val)
+		on, word := strings.EqualFold(val, "true"), strings.Trim(val, `'"`)
+		switch m := &syn.marks; strings.TrimSpace(key) {
 		case "trim_blocks":
 			syn.trimBlocks = on
 		case "lstrip_blocks":
 			syn.lstripBlocks = on
+		case "variable_start_string":
+			m.variable = word
+		case "variable_end_string":
+			m.variableEnd = word
+		case "block_start_string":
+			m.block = word
+		case "block_end_string":
+			m.blockEnd = word
+		case "comment_start_string":
+			m.comment = word
+		case "comment_end_string":
+			m.commentEnd = word
 		}
 	}
 	return syn, len(text) - len(rest)

@@ -166,7 +166,7 @@ func (v *Vars) EvalFile(name, text string, more *value.Dict, how value.Syntax) (
 
 func (v *Vars) evalText(r *run, name, text string, how value.Syntax) (string, error) {
 	pos := source.Pos{File: name}
-	p, err := v.e.template(text, pos, syntax{trimBlocks: !how.KeepNewlines, lstripBlocks: how.StripLeft})
+	p, err := v.e.template(text, pos, fileSyntaxOf(how))
 	if err != nil {
 		return "", err
 	}
