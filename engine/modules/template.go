@@ -19,26 +19,25 @@ import (
 
 // Template renders a Jinja2 template of the controller into a file of the guest.
 type Template struct {
-	Src        string `yaml:"src,required"`     // the template, looked up in templates/
-	Dest       string `yaml:"dest,required"`    // the file, or a folder to put it into
-	Backup     bool   `yaml:"backup"`           // keep the old file beside it
-	Force      bool   `yaml:"force"`            // false: leave a file that is there alone
-	Mode       any    `yaml:"mode"`             // '0644', 'u=rw,go=r' or preserve
-	Owner      string `yaml:"owner"`            // name or number
-	Group      string `yaml:"group"`            // name or number
-	Check      string `yaml:"validate"`         // command that must accept the file, %s in it
-	Follow     bool   `yaml:"follow"`           // write through a link
-	Newline    string `yaml:"newline_sequence"` // \n, \r or \r\n
-	TrimBlocks bool   `yaml:"trim_blocks"`      // false: keep the newline after a block
-	StripLeft  bool   `yaml:"lstrip_blocks"`    // drop the blanks before a block on its line
-	// What stands around expressions, statements and comments, in place of {{ }}, {% %} and {# #}.
-	VariableStart string `yaml:"variable_start_string"`
-	VariableEnd   string `yaml:"variable_end_string"`
-	BlockStart    string `yaml:"block_start_string"`
-	BlockEnd      string `yaml:"block_end_string"`
-	CommentStart  string `yaml:"comment_start_string"`
-	CommentEnd    string `yaml:"comment_end_string"`
-	UnsafeWrites  bool   `yaml:"unsafe_writes"` // accepted: a file that cannot be replaced is written in place
+	Src           string `yaml:"src,required"`          // the template, looked up in templates/
+	Dest          string `yaml:"dest,required"`         // the file, or a folder to put it into
+	Backup        bool   `yaml:"backup"`                // keep the old file beside it
+	Force         bool   `yaml:"force"`                 // false: leave a file that is there alone
+	Mode          any    `yaml:"mode"`                  // '0644', 'u=rw,go=r' or preserve
+	Owner         string `yaml:"owner"`                 // name or number
+	Group         string `yaml:"group"`                 // name or number
+	Check         string `yaml:"validate"`              // command that must accept the file, %s in it
+	Follow        bool   `yaml:"follow"`                // write through a link
+	Newline       string `yaml:"newline_sequence"`      // \n, \r or \r\n
+	TrimBlocks    bool   `yaml:"trim_blocks"`           // false: keep the newline after a block
+	StripLeft     bool   `yaml:"lstrip_blocks"`         // drop the blanks before a block on its line
+	VariableStart string `yaml:"variable_start_string"` // what stands before an expression, in place of {{
+	VariableEnd   string `yaml:"variable_end_string"`   // what stands behind it
+	BlockStart    string `yaml:"block_start_string"`    // what stands before a statement, in place of {%
+	BlockEnd      string `yaml:"block_end_string"`      // what stands behind it
+	CommentStart  string `yaml:"comment_start_string"`  // what stands before a comment, in place of {#
+	CommentEnd    string `yaml:"comment_end_string"`    // what stands behind it
+	UnsafeWrites  bool   `yaml:"unsafe_writes"`         // accepted: a file that cannot be replaced is written in place
 }
 
 func newTemplate() engine.Module { return &Template{Force: true, TrimBlocks: true, Newline: "\n"} }
