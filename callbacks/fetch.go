@@ -174,6 +174,9 @@ func (f *fetch) want(ctx context.Context, im *engine.Image) (checksum, error) {
 	}
 	list, err := f.list(ctx, im, addr)
 	if err != nil {
+		if strings.HasPrefix(err.Error(), redact(addr)) {
+			return checksum{}, fmt.Errorf("checksums %w", err)
+		}
 		return checksum{}, fmt.Errorf("checksums %s: %w", redact(addr), err)
 	}
 	c, err := findChecksum(list, name)

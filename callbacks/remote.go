@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -98,7 +99,7 @@ func head(ctx context.Context, method, addr string) (version, error) {
 	}
 	resp, err := web().Do(req)
 	if err != nil {
-		return version{}, err
+		return version{}, unanswered(addr, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -126,6 +127,21 @@ func badStatus(addr string, resp *http.Response) error {
 		return permanent{err}
 	}
 	return err
+}
+
+// unanswered is the error of a request that got no answer, in the system's words and not in those of
+// Go's client.
+func unanswered(addr string, err error) error {
+	if failed := (*url.Error)(nil); errors.As(err, &failed) {
+		err = failed.Err
+	}
+	if failed := (*net.OpError)(nil); errors.As(err, &failed) {
+		err = failed.Err
+	}
+	if failed := (*os.SyscallError)(nil); errors.As(err, &failed) {
+		err = failed.Err
+	}
+	return fmt.Errorf("%s: %w", redact(addr), err)
 }
 
 // redact is an address without its password.
@@ -158,7 +174,7 @@ func openRemote(ctx context.Context, addr string, offset int64, seen version) (*
 	}
 	resp, err := web().Do(req)
 	if err != nil {
-		return nil, err
+		return nil, unanswered(addr, err)
 	}
 	s := &stream{ReadCloser: resp.Body, version: versionOf(resp)}
 	switch {
