@@ -1,15 +1,20 @@
 package callbacks
 
 import (
+	"net"
 	"net/http"
 	"testing"
 )
 
 func TestUnansweredRequestIsToldInTheSystemsWords(t *testing.T) {
-	const addr = "http://me:secret@127.0.0.1:9/kernel" // the port of discard, where nothing listens
-	_, err := head(t.Context(), http.MethodHead, addr)
-	const want = "http://me:xxxxx@127.0.0.1:9/kernel: connection refused"
-	if err == nil || err.Error() != want {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close() // nothing listens there now
+	_, err = head(t.Context(), http.MethodHead, "http://me:secret@"+addr+"/kernel")
+	if want := "http://me:xxxxx@" + addr + "/kernel: connection refused"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
