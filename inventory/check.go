@@ -10,7 +10,7 @@ import (
 )
 
 // Check finds faults that no VM need meet: in definitions that the inventory holds but
-// does not use, and in variables that can never be evaluated because they need
+// does not use, and in variables that can never be evaluated because their text is no template or they need
 // themselves. An undefined name is one only where known says that it is no fact or
 // result of a task, and in what VMs and hosts share only where a VM lacks it: nothing reads
 // all of a host's variables, and what reads one of them tells of it. Call it after Expand.
@@ -29,6 +29,9 @@ func (inv *Inventory) Check(vms []VM, known func(name string) bool) error {
 		errs = append(errs, err)
 		eachTemplate(def.native, func(t value.Template) { errs = append(errs, inv.engine.Check(t)) })
 	}
+	inv.eachVars(func(vars *value.Dict) {
+		eachTemplate(vars, func(t value.Template) { errs = append(errs, inv.engine.Check(t)) })
+	})
 	vms = vms[:min(len(vms), maxChecked)]
 	c := &checker{known: known, seen: map[string]bool{}}
 	ofVMs := sharedWith(vms)
@@ -40,6 +43,18 @@ func (inv *Inventory) Check(vms []VM, known func(name string) bool) error {
 		c.look(inv.VMVars(vm), func(string) bool { return false })
 	}
 	return source.Join(append(errs, c.errs...)...)
+}
+
+// eachVars calls f for the variables of every group, host, file and of the command line.
+func (inv *Inventory) eachVars(f func(*value.Dict)) {
+	for _, gr := range inv.graph.groupOrder {
+		f(gr.vars)
+	}
+	for _, h := range inv.graph.hostOrder {
+		f(h.vars)
+	}
+	inv.vars.each(f)
+	f(inv.extra)
 }
 
 // unevaluated is v with Omit in place of its templates.

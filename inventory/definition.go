@@ -247,7 +247,13 @@ func (def *definition) prepare() {
 	def.fixed = isStatic(chain)
 }
 
-// checkKeys refuses keys that are nearly one that farm knows; others are for the
+// slips are keys that people give who mean another.
+var slips = map[string]string{
+	"memory": "ram", "mem": "ram", "cores": "vcpus", "smp": "vcpus", "processors": "vcpus", "auth": "metadata.auth", "user": "metadata.auth.user",
+	"password": "metadata.auth.password", "hostname": "metadata.hostname", "template": "metadata.template", "hostfwd": "net.source", "image": "disks[].src",
+}
+
+// checkKeys refuses keys that are nearly one that farm knows, or that stand elsewhere; others are for the
 // user's own templates and callbacks.
 func checkKeys(d *value.Dict) error {
 	known := nativeKeys()
@@ -257,7 +263,9 @@ func checkKeys(d *value.Dict) error {
 		if !ok || contains(known, strings.TrimSuffix(name, "+")) {
 			continue
 		}
-		if source.Nearest(name, known) != "" {
+		if meant := slips[name]; meant != "" {
+			errs = append(errs, &source.Error{Pos: d.KeyPos(name), What: fmt.Sprintf("unknown key %q", name), Hint: "did you mean " + meant + "?"})
+		} else if source.Nearest(name, known) != "" {
 			errs = append(errs, value.UnknownKey(d, name, known))
 		}
 	}

@@ -152,7 +152,7 @@ func (def *Definition) check(raw *value.Dict, templates bool) error {
 				once("port", port, name+".source: host port", d.ValPos("source"))
 			}
 		case text == "" && (kind == "network" || kind == "bridge" || kind == "ethernet"):
-			fail(d.Pos(), sourceOf[kind], "%s is of type %s and has no source", name, kind)
+			fail(d.ValPos("type"), sourceOf[kind], "%s is of type %s and has no source", name, kind)
 		}
 	})
 	each(raw, "shares", func(d *value.Dict, name string) {

@@ -45,7 +45,7 @@ func TestDefinitionsAreJudgedByTheirValues(t *testing.T) {
 		`net: {mac: "52:54:zz"}`:                               `6:51: net.mac is "52:54:zz" (six pairs of hex digits`,
 		`net: {mac: "53:54:00:00:00:01"}`:                      `6:51: net.mac is "53:54:00:00:00:01", the address of a group`,
 		"net: {ip: 300.1.1.1}":                                 `6:50: net.ip is "300.1.1.1" (an IP address`,
-		"net: {type: bridge}":                                  `6:45: net is of type bridge and has no source (the name of a bridge`,
+		"net: {type: bridge}":                                  `6:52: net is of type bridge and has no source (the name of a bridge`,
 		"net: {source: hostfwd=tcp::99999-:22}":                `6:54: net.source: "hostfwd=tcp::99999-:22": 99999 is no port from 1 to 65535`,
 		"net: {source: hostfwd=8022-22}":                       `6:54: net.source: "hostfwd=8022-22" is no forward (such as `,
 		`net: {source: "hostfwd=tcp::1-:2,hostfwd=tcp::1-:3"}`: `6:54: net.source: host port is tcp 1, as `,

@@ -62,6 +62,15 @@ func (f *varFiles) get(kind, name string) (*value.Dict, error) {
 	return got.vars, got.err
 }
 
+// each calls f for the variables of the files that were read so far.
+func (f *varFiles) each(call func(*value.Dict)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, file := range f.read {
+		call(file.vars)
+	}
+}
+
 // faults are what is wrong with the files that were read so far.
 func (f *varFiles) faults() (errs []error) {
 	f.mu.Lock()

@@ -19,21 +19,48 @@ import (
 func checkCallbacks(inv *inventory.Inventory, vm inventory.VM, visit func(file string)) error {
 	find := callbacks.Find(callbackDirs(inv, vm), func(context.Context, *engine.Image, string, *value.Dict) error { return nil }, nil)
 	var errs []error
-	for _, src := range vm.Def.Metadata.Sources {
-		for _, t := range src.BeforeProvision {
-			if complete(t.Args) {
-				errs = append(errs, checkCallback(find, inv, vm, t, t.Callback, visit))
+	metadata, _ := vm.Def.Raw.Get("metadata")
+	sources := listAt(metadata, "sources")
+	for i, src := range vm.Def.Metadata.Sources {
+		for j, t := range src.BeforeProvision {
+			if !complete(t.Args) || t.Callback == "" && inv.Faulty(vm) {
+				continue
 			}
+			raw := dictAt(listAt(dictAt(sources, i), "before_provision"), j)
+			errs = append(errs, checkCallback(find, inv, vm, t, t.Callback, raw.Pos(), visit))
 		}
 		if t := src.OnProvision; t != nil && complete(t.Args) {
 			name := t.Callback
 			if name == "" {
 				name = "install_to_libvirt"
 			}
-			errs = append(errs, checkCallback(find, inv, vm, *t, name, visit))
+			raw := dictAt(listAt(dictAt(sources, i), "on_provision"), 0)
+			errs = append(errs, checkCallback(find, inv, vm, *t, name, raw.Pos(), visit))
 		}
 	}
 	return source.Join(errs...)
+}
+
+// listAt is the list at a key of a mapping, or one item in place of a list.
+func listAt(v any, key string) []any {
+	d, _ := v.(*value.Dict)
+	switch t, _ := d.Get(key); t := t.(type) {
+	case nil:
+		return nil
+	case []any:
+		return t
+	default:
+		return []any{t}
+	}
+}
+
+// dictAt is item i of list as a mapping; nil where it is none.
+func dictAt(list []any, i int) *value.Dict {
+	if i >= len(list) {
+		return nil
+	}
+	d, _ := list[i].(*value.Dict)
+	return d
 }
 
 // complete reports whether all arguments could be evaluated: what lacks some is told already.
@@ -53,10 +80,9 @@ func complete(v any) bool {
 	return true
 }
 
-func checkCallback(find func(string) (engine.CallbackDef, error), inv *inventory.Inventory, vm inventory.VM, t inventory.CallbackTask, name string, visit func(file string)) error {
-	pos := t.Args.Pos()
+func checkCallback(find func(string) (engine.CallbackDef, error), inv *inventory.Inventory, vm inventory.VM, t inventory.CallbackTask, name string, pos source.Pos, visit func(file string)) error {
 	if pos.IsZero() {
-		pos = vm.Pos // no arguments are written
+		pos = vm.Pos // tasks made it
 	}
 	if name == "" {
 		return &source.Error{Pos: pos, What: `"callback" is missing`}

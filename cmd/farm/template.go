@@ -55,10 +55,15 @@ func checkTemplate(inv *inventory.Inventory, vm inventory.VM) error {
 		return err
 	}
 	_, err = domainTemplate(inv, vm)
-	if undefined := (*expr.UndefinedError)(nil); errors.As(err, &undefined) && !strings.HasPrefix(undefined.Name, "vm.") {
+	if undefined := (*expr.UndefinedError)(nil); errors.As(err, &undefined) && placedLater(undefined.Name) {
 		return nil
 	}
 	return err
+}
+
+// placedLater reports whether a name may be defined once a VM has its hypervisor.
+func placedLater(name string) bool {
+	return strings.HasPrefix(name, "ansible_") || strings.HasPrefix(name, "kvm_host") || strings.HasPrefix(name, "hostvars")
 }
 
 // checkDomain refuses a rendered template that is no domain, and names its file.

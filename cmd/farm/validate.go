@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -64,7 +66,12 @@ type finding struct {
 func findingOf(err error) finding {
 	bad, ok := err.(*source.Error)
 	if !ok {
-		return finding{Message: err.Error()}
+		f := finding{Message: err.Error()}
+		if errors.As(err, &bad) && strings.HasPrefix(f.Message, bad.Pos.String()+": ") { // with a fault around it
+			f.File, f.Line, f.Col = bad.Pos.File, bad.Pos.Line, bad.Pos.Col
+			f.Message = strings.TrimPrefix(f.Message, bad.Pos.String()+": ")
+		}
+		return f
 	}
 	bare := *bad
 	bare.Pos, bare.Hint = source.Pos{}, ""

@@ -18,7 +18,7 @@ import (
 type GetURL struct {
 	URL       string            `yaml:"url,required"`          // http, https, ftp or file
 	Dest      string            `yaml:"dest,required"`         // the file, or a folder to put it into
-	Checksum  string            `yaml:"checksum"`              // "sha256:HEX"; a file that has it already is not fetched
+	Checksum  string            `yaml:"checksum"`              // "sha256:HEX", or sha256: and the URL of a list; a file that has it already is not fetched
 	Force     bool              `yaml:"force|thirsty"`         // fetch even if the file is there
 	Backup    bool              `yaml:"backup"`                // keep the old file beside it
 	Mode      any               `yaml:"mode"`                  // '0644' or 'u=rw,go=r'
@@ -41,14 +41,17 @@ func newGetURL() engine.Module {
 
 var checksumForm = regexp.MustCompile(`^(md5|sha1|sha224|sha256|sha384|sha512):([0-9A-Fa-f]{32,128})$`)
 
+// checksumList is a checksum that a published list has.
+var checksumList = regexp.MustCompile(`^(md5|sha1|sha224|sha256|sha384|sha512):((?:https?|ftp|file)://\S+)$`)
+
 // Validate checks the URL and the checksum.
 func (m *GetURL) Validate() error {
 	u, err := url.Parse(m.URL)
 	if err != nil || u.Scheme == "" {
 		return fmt.Errorf("%q is no URL", m.URL)
 	}
-	if m.Checksum != "" && !checksumForm.MatchString(m.Checksum) {
-		return fmt.Errorf("checksum %q: it is written sha256:HEX", m.Checksum)
+	if m.Checksum != "" && !checksumForm.MatchString(m.Checksum) && !checksumList.MatchString(m.Checksum) {
+		return fmt.Errorf("checksum %q: it is written sha256:HEX, or sha256:URL of a list", m.Checksum)
 	}
 	for k, v := range m.Headers {
 		if strings.ContainsAny(k+v, "\r\n") {
@@ -85,10 +88,41 @@ dest=$(untilde "$dest")
 if [ -d "$dest" ]; then dest=${dest%/}/$name; folder=1; fi
 case $dest in */*) ;; *) dest=./$dest ;; esac
 [ -d "${dest%/*}/" ] || die "the folder ${dest%/*} does not exist"
+conf=$(cat)
+fetch() { # URL FILE
+	farm_u=$1
+	if has curl; then
+		set -- -fsSL --connect-timeout "$timeout" --speed-limit 1 --speed-time "$timeout" -K - -o "$2" -w '%{http_code}'
+		[ -n "$certs" ] || set -- "$@" -k
+		code=$(printf '%s\n' "$conf" | curl "$@" -- "$farm_u") || exit
+	elif has wget; then
+		[ -z "$secret" ] || die "headers and passwords need curl on this host; there is only wget"
+		set -- -q -T "$timeout" -O "$2"
+		[ -n "$certs" ] || set -- "$@" --no-check-certificate
+		wget "$@" -- "$farm_u" </dev/null >&2 || { code=$?; die "wget cannot fetch $farm_u (status $code)"; }
+		code=200
+	else die "neither curl nor wget is installed on this host"; fi
+}
+if [ -n "$sums" ]; then # lines of a checksum and a name; or a checksum alone
+	list=$(mktemp "${TMPDIR:-/tmp}/farm.XXXXXXXX") || exit
+	trap 'rm -f -- "$list"' EXIT
+	fetch "$sums" "$list"
+	lines=0 alone=
+	while read -r farm_h farm_f || [ -n "$farm_h" ]; do
+		lines=$((lines + 1)) farm_f=${farm_f#[*]}
+		if [ -z "$farm_f" ]; then alone=$farm_h; fi
+		if [ "${farm_f#./}" = "$name" ]; then want=$farm_h; break; fi
+	done <"$list"
+	if [ -z "$want" ] && [ $lines = 1 ]; then want=$alone; fi
+	[ -n "$want" ] || die "$sums has no checksum of $name"
+	want=$(printf %s "$want" | tr A-F a-f)
+	rm -f -- "$list"
+	trap - EXIT
+fi
 old=
 if [ -f "$dest" ]; then
 	if [ -n "$want" ]; then
-		if [ "$(sum "$algorithm" "$dest")" = "$want" ]; then attrs "$dest"; report "$dest"; say checksum "$(sum sha1 "$dest")"; say code 304; exit; fi
+		if [ "$(sum "$algorithm" "$dest")" = "$want" ]; then attrs "$dest"; report "$dest"; say checksum "$(sum sha1 "$dest")"; say exists 1; exit; fi
 	elif [ -z "$force$folder$local" ]; then attrs "$dest"; report "$dest"; say checksum "$(sum sha1 "$dest")"; say code 304; exit; fi
 	old=$(sum sha1 "$dest")
 	say old "$old"
@@ -99,18 +133,8 @@ trap 'rm -f -- "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
 if [ -f "$dest" ]; then cp -p -- "$dest" "$tmp" || exit; else (umask 077; : >"$tmp") || exit; fi
 chmod u+w "$tmp"
-if has curl; then
-	set -- -fsSL --connect-timeout "$timeout" --speed-limit 1 --speed-time "$timeout" -K - -o "$tmp" -w '%{http_code}'
-	[ -n "$certs" ] || set -- "$@" -k
-	code=$(curl "$@" -- "$url") || exit
-	say code "$code"
-elif has wget; then
-	[ -z "$secret" ] || die "headers and passwords need curl on this host; there is only wget"
-	set -- -q -T "$timeout" -O "$tmp"
-	[ -n "$certs" ] || set -- "$@" --no-check-certificate
-	wget "$@" -- "$url" </dev/null >&2 || { code=$?; die "wget cannot fetch $url (status $code)"; }
-	say code 200
-else die "neither curl nor wget is installed on this host"; fi
+fetch "$url" "$tmp"
+say code "$code"
 if [ -n "$want" ]; then
 	got=$(sum "$algorithm" "$tmp") || exit
 	[ "$got" = "$want" ] || die "the $algorithm checksum of $url is $got, not $want"
@@ -136,11 +160,14 @@ func (m *GetURL) Run(ctx context.Context, t *engine.Task) (engine.Result, error)
 		return failed("get_url: %v", err), nil
 	}
 	mode, _ := modeText(m.Mode)
-	vars := map[string]string{"url": m.URL, "dest": m.Dest, "name": nameOfURL(m.URL), "folder": "", "local": flag(strings.HasPrefix(m.URL, "file:")), "force": flag(m.Force), "want": "", "algorithm": "",
+	vars := map[string]string{"url": m.URL, "dest": m.Dest, "name": nameOfURL(m.URL), "folder": "", "local": flag(strings.HasPrefix(m.URL, "file:")), "force": flag(m.Force), "want": "", "algorithm": "", "sums": "",
 		"mode": mode, "owner": m.Owner, "group": m.Group, "check": flag(t.Check), "token": token(), "timeout": strconv.Itoa(max(m.Timeout, 1)),
 		"certs": flag(m.Certs), "secret": flag(m.Username != "" || len(m.Headers) > 0), "backup": ""}
 	if c := checksumForm.FindStringSubmatch(m.Checksum); c != nil {
 		vars["algorithm"], vars["want"] = c[1], strings.ToLower(c[2])
+	}
+	if c := checksumList.FindStringSubmatch(m.Checksum); c != nil {
+		vars["algorithm"], vars["sums"] = c[1], c[2]
 	}
 	if m.Backup {
 		vars["backup"] = backupSuffix()
@@ -173,6 +200,11 @@ func (m *GetURL) Run(ctx context.Context, t *engine.Task) (engine.Result, error)
 			d.Set("checksum_dest", old)
 		}
 		d.Set("checksum_src", sum)
+	}
+	if r.is("exists") { // nothing was asked for
+		d.Delete("status_code")
+		d.Set("checksum_src", nil)
+		d.Set("msg", "file already exists")
 	}
 	if saved := r.get("backup"); saved != "" {
 		d.Set("backup_file", text(saved))

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"farm/engine/enginetest"
@@ -21,6 +22,9 @@ func web(t *testing.T) string {
 			return
 		}
 		io.WriteString(w, "secret")
+	})
+	mux.HandleFunc("/sums", func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, strings.Repeat("0", 64)+"  other\n2CF24DBA5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824 *./file.txt")
 	})
 	mux.HandleFunc("/to", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/file.txt", http.StatusFound) })
 	mux.HandleFunc("/json", func(w http.ResponseWriter, r *http.Request) {
@@ -49,11 +53,14 @@ func TestGetURL(t *testing.T) {
 	b.twice("get_url", "{url: "+at+"/file.txt, dest: DIR, checksum: '"+sum+"'}")
 	b.holds("file.txt", "hello", 0o644)
 	b.check("get_url", "{url: "+at+"/file.txt, dest: DIR/g, checksum: 'md5:00000000000000000000000000000000'}", "failed")
+	b.twice("get_url", "{url: "+at+"/file.txt, dest: DIR/h, checksum: 'sha256:"+at+"/sums'}")
+	b.holds("h", "hello", 0o644)
+	b.check("get_url", "{url: "+at+"/to, dest: DIR/i, checksum: 'sha256:"+at+"/sums'}", "failed") // not in the list
 	b.check("get_url", "{url: "+at+"/none, dest: DIR/g}", "failed")
 	b.check("get_url", "{url: "+at+"/secret, dest: DIR/g, url_username: me, url_password: 'p\"\\s', headers: {X-A: b c}}", "changed")
 	b.holds("g", "secret", 0)
 	b.check("get_url", "{url: nonsense, dest: DIR/g}", "failed")
-	b.only("", "f", "file.txt", "g")
+	b.only("", "f", "file.txt", "g", "h")
 }
 
 func TestURI(t *testing.T) {

@@ -1,6 +1,9 @@
 package play
 
 import (
+	"path/filepath"
+	"slices"
+
 	"farm/engine/task"
 	"farm/inventory/expr"
 	"farm/inventory/source"
@@ -16,11 +19,34 @@ func Check(r *task.Runner, plays []*Play, e *expr.Engine, whole bool) error {
 		if !whole {
 			v.Partly()
 		}
+		v.Keywords(p.Keys)
+		v.Values(p.Vars)
+		errs = append(errs, checkFiles(v, p))
 		for _, list := range p.sections() {
 			v.Tasks(p.File, list)
 		}
 		v.Handlers(p.File, p.Handlers)
 		errs = append(errs, v.Err())
+	}
+	return source.Join(errs...)
+}
+
+// checkFiles checks a play's vars_files whose names are known.
+func checkFiles(v *task.Validation, p *Play) error {
+	var errs []error
+	for i, entry := range p.VarsFiles {
+		names := listOf(entry)
+		if slices.ContainsFunc(names, isTemplate) {
+			continue
+		}
+		path, err := firstFile(filepath.Dir(p.File), names)
+		if err != nil {
+			errs = append(errs, &source.Error{Pos: p.filesPos[i], What: "vars_files", Err: err})
+			continue
+		}
+		d, err := task.ReadVars(path)
+		errs = append(errs, err)
+		v.Values(d)
 	}
 	return source.Join(errs...)
 }

@@ -68,13 +68,13 @@ func (r *reader) key(p *Play, d *value.Dict, name string, v any, pos source.Pos)
 	case "gather_facts", "gather_subset":
 		r.gather(p, d, name, v, pos)
 	case "vars":
-		vars, ok := v.(*value.Dict)
-		if !ok && v != nil {
-			r.fail(pos, "", "vars is %s, not a mapping", value.Kind(v))
-		}
-		p.Vars = vars
+		r.add(r.CheckKeyword(p.File, name, v, pos))
+		p.Vars, _ = v.(*value.Dict)
 	case "vars_files":
 		p.VarsFiles = listOf(v)
+		for i := range p.VarsFiles {
+			p.filesPos = append(p.filesPos, d.ItemPos(name, i))
+		}
 	case "vars_prompt":
 		r.prompts(v, pos)
 	case "roles":

@@ -24,6 +24,7 @@ type Play struct {
 	Keys      *value.Dict
 	Vars      *value.Dict
 	VarsFiles []any
+	filesPos  []source.Pos // of VarsFiles
 
 	PreTasks, Roles, Tasks, PostTasks, Handlers []*task.Task
 

@@ -82,8 +82,32 @@ func (r *reader) keywordType(name string, v any, pos source.Pos) {
 	case "tags":
 		r.tags(v, pos)
 	case "vars":
-		if _, ok := v.(*value.Dict); !ok && v != nil {
+		vars, ok := v.(*value.Dict)
+		if !ok && v != nil {
 			r.fail(pos, "", "vars is %s, not a mapping", value.Kind(v))
+		}
+		for k := range vars.All() {
+			if name, ok := k.(string); !ok || !isName(name) {
+				r.fail(vars.KeyPos(k), "letters, digits and _, not a digit first", "vars: %q is no name of a variable", value.Text(k))
+			}
+		}
+	case "loop":
+		if _, ok := v.([]any); !ok && v != nil {
+			r.fail(pos, "such as loop: [a, b]", "loop is %s, not a list", value.Kind(v))
+		}
+	case "become_user", "become_method", "remote_user", "connection", "delegate_to":
+		r.text(name, v, pos)
+	case "port":
+		if _, err := value.ParseInt(v); err != nil && v != nil {
+			r.fail(pos, "", "port is %s, not a number", value.Kind(v))
+		}
+	case "notify", "listen":
+		list, ok := v.([]any)
+		if !ok {
+			list = []any{v}
+		}
+		for _, one := range list {
+			r.text(name, one, pos)
 		}
 	case "environment":
 		r.environment(v, pos)
@@ -103,6 +127,10 @@ func (r *reader) keywordType(name string, v any, pos source.Pos) {
 			if !slices.Contains(controls, c) {
 				r.errs = append(r.errs, value.UnknownKey(d, c, controls))
 			}
+			v, _ := d.Get(c)
+			if name, ok := v.(string); ok && (c == "loop_var" || c == "index_var") && !isName(name) {
+				r.fail(d.ValPos(c), "use letters, digits and _", "loop_control.%s is no name of a variable: %q", c, name)
+			}
 		}
 	case "register":
 		if s, ok := v.(string); !ok || !isName(s) {
@@ -118,6 +146,14 @@ func (r *reader) keywordType(name string, v any, pos source.Pos) {
 		if _, err := value.ParseInt(v); err != nil && !frac {
 			r.fail(pos, "", "%s is %s, not a number", name, value.Kind(v))
 		}
+	}
+}
+
+// text is what stands for a name.
+func (r *reader) text(name string, v any, pos source.Pos) {
+	switch v.(type) {
+	case []any, *value.Dict:
+		r.fail(pos, "", "%s is %s, not text", name, value.Kind(v))
 	}
 }
 

@@ -53,6 +53,14 @@ func (v *Validation) Tasks(path string, tasks []*Task) {
 	v.check(func(one *validator) { one.tasks(tasks, &scope{keys: value.NewDict(), file: path}) })
 }
 
+// Keywords checks keywords that tasks inherit, Values templates at any depth.
+func (v *Validation) Keywords(keys *value.Dict) {
+	v.check(func(one *validator) { one.keys(&Task{Keys: keys}) })
+}
+
+// Values checks the templates in x, at any depth.
+func (v *Validation) Values(x any) { v.check(func(one *validator) { one.templates(x, false) }) }
+
 // Partly says that what is checked could not all be read: other handlers and hosts may be defined.
 func (v *Validation) Partly() { v.reach.unknown() }
 
@@ -154,8 +162,10 @@ func (v *validator) included(t *Task, s *scope) {
 		path, err := Folders(s.dirs(v.r.o.Project)).Find("vars", name)
 		if err != nil {
 			v.absent(t, s, err)
-		} else if _, err := ReadVars(path); err != nil {
+		} else if d, err := ReadVars(path); err != nil {
 			v.errs = append(v.errs, err)
+		} else {
+			v.templates(d, false)
 		}
 	case "ansible":
 		v.ansible(t, s)
@@ -237,6 +247,7 @@ func (v *validator) role(t *Task, s *scope, name string) {
 		v.errs = append(v.errs, err)
 		v.reach.unknown()
 	}
+	v.templates([]any{ro.defaults, ro.vars}, false)
 	in := &scope{parent: s, keys: value.NewDict(), file: filepath.Join(dir, "tasks", "main.yml"), role: ro}
 	for _, dep := range ro.deps {
 		at := &Task{Module: "dependencies", ModulePos: dep.pos, Args: value.NewDict()}
@@ -368,6 +379,8 @@ func (v *validator) keys(t *Task) {
 			if n, err := value.ParseInt(x); err == nil && n < 0 {
 				v.fail(t.Keys.ValPos(k), "a number from 0", "%s is %d", name, n)
 			}
+		case strings.HasPrefix(name, "with_") && v.e.CheckExpression("lookup('"+name[len("with_"):]+"')", source.Pos{}) != nil:
+			v.fail(t.Keys.KeyPos(k), "", "%s: there is no lookup %q", name, name[len("with_"):])
 		case name != "args":
 			v.templates(x, false)
 		}

@@ -100,11 +100,11 @@ func TestEvalFileTakesOtherMarks(t *testing.T) {
 	v := fileVars(map[string]string{"templates/in.j2": "<% if a %>in [[ a ]]<% endif %>"}, value.NewDict("a", "x"))
 	how := value.Syntax{VariableStart: "[[", VariableEnd: "]]", BlockStart: "<%", BlockEnd: "%>", CommentStart: "<#", CommentEnd: "#>"}
 	for text, want := range map[string]string{
-		"[[ a ]] {{ a }} {% if %} {# c #}":                        "x {{ a }} {% if %} {# c #}",
-		"<% for i in [1, 2] -%>\n [[ i ]]<%- endfor %>\n.":        "12.",
-		"a <# no [[ comment #>b":                                  "a b",
+		"[[ a ]] {{ a }} {% if %} {# c #}":                          "x {{ a }} {% if %} {# c #}",
+		"<% for i in [1, 2] -%>\n [[ i ]]<%- endfor %>\n.":          "12.",
+		"a <# no [[ comment #>b":                                    "a b",
 		"<% raw %>[[ a ]]<% endraw %>[[ {'k': [[a]]}['k'][0][0] ]]": "[[ a ]]x",
-		"<% include 'in.j2' %>":                                   "in x",
+		"<% include 'in.j2' %>":                                     "in x",
 	} {
 		if got, err := v.EvalFile("/p/templates/x.j2", text, nil, how); err != nil || got != want {
 			t.Errorf("%q: %q, %v, want %q", text, got, err, want)

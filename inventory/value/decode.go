@@ -64,6 +64,7 @@ func decodeStruct(d *Dict, rv reflect.Value) []error {
 	var errs []error
 	fields := Fields(rv.Type())
 	matched := 0
+	var missing []string
 	for _, f := range fields {
 		found := false
 		for i := -1; i < len(f.Aliases); i++ {
@@ -83,12 +84,13 @@ func decodeStruct(d *Dict, rv reflect.Value) []error {
 			errs = append(errs, decodeField(d, name, v, rv.Field(f.Index))...)
 		}
 		if f.Required && !found {
-			errs = append(errs, source.Errorf(d.Pos(), "%q is missing", f.Name))
+			missing = append(missing, f.Name)
 		}
 	}
 	if matched == d.Len() {
-		return errs
+		return append(lacking(d, missing, nil), errs...)
 	}
+	var unknown []string
 	rest := restField(rv.Type())
 	for k, v := range d.All() {
 		switch {
@@ -108,6 +110,18 @@ func decodeStruct(d *Dict, rv reflect.Value) []error {
 				known = append(known, f.Name)
 			}
 			errs = append(errs, UnknownKey(d, fmt.Sprint(k), known))
+			unknown = append(unknown, source.Nearest(fmt.Sprint(k), known))
+		}
+	}
+	return append(lacking(d, missing, unknown), errs...)
+}
+
+// lacking tells of keys that are missing in d, but not of those that an unknown key is meant to be.
+func lacking(d *Dict, missing, meant []string) []error {
+	var errs []error
+	for _, name := range missing {
+		if !slices.Contains(meant, name) {
+			errs = append(errs, source.Errorf(d.Pos(), "%q is missing", name))
 		}
 	}
 	return errs
