@@ -61,13 +61,10 @@ func (c *cache) keep(key string, p *program) {
 	c.put(key, p)
 }
 
-// valueSyntax is that of templates in values, fileSyntax that of files.
-var (
-	valueSyntax = syntax{trimBlocks: true, rawStrings: true, marks: usual}
-	fileSyntax  = syntax{trimBlocks: true, marks: usual}
-)
+// valueSyntax is that of templates in values.
+var valueSyntax = syntax{trimBlocks: true, rawStrings: true, marks: usual}
 
-// fileSyntaxOf is the syntax of a file for which how says something else.
+// fileSyntaxOf is the syntax of a file that is a template.
 func fileSyntaxOf(how value.Syntax) syntax {
 	syn := syntax{trimBlocks: !how.KeepNewlines, lstripBlocks: how.StripLeft, marks: usual}
 	m := &syn.marks
