@@ -249,8 +249,8 @@ func (def *definition) prepare() {
 
 // slips are keys that people give who mean another.
 var slips = map[string]string{
-	"memory": "ram", "mem": "ram", "cores": "vcpus", "smp": "vcpus", "processors": "vcpus", "auth": "metadata.auth", "user": "metadata.auth.user",
-	"password": "metadata.auth.password", "hostname": "metadata.hostname", "template": "metadata.template", "hostfwd": "net.source", "image": "disks[].src",
+	"memory": "ram", "mem": "ram", "cores": "vcpus", "smp": "vcpus", "processors": "vcpus",
+	"auth": "metadata.auth", "hostname": "metadata.hostname", "hostfwd": "net.source",
 }
 
 // checkKeys refuses keys that are nearly one that farm knows, or that stand elsewhere; others are for the
