@@ -103,13 +103,20 @@ func checkCallback(find func(string) (engine.CallbackDef, error), inv *inventory
 	if tasks, ok := callback.(interface{ TaskFile() string }); ok {
 		visit(tasks.TaskFile())
 	}
-	err = value.Decode(args, callback)
-	if ruled, ok := callback.(interface{ Rules() value.Rules }); ok && err == nil {
-		err = ruled.Rules().Check(args)
-	}
 	var errs []error
-	for _, err := range source.Flatten(err) {
+	told := map[source.Pos]bool{} // a wrong type is told once
+	for _, err := range source.Flatten(value.Decode(args, callback)) {
+		if bad, ok := err.(*source.Error); ok {
+			told[bad.Pos] = true
+		}
 		errs = append(errs, placed(pos, name+": ", err))
+	}
+	if ruled, ok := callback.(interface{ Rules() value.Rules }); ok {
+		for _, err := range source.Flatten(ruled.Rules().Check(args)) {
+			if bad, ok := err.(*source.Error); !ok || !told[bad.Pos] {
+				errs = append(errs, placed(pos, name+": ", err))
+			}
+		}
 	}
 	return source.Join(errs...)
 }

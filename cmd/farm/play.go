@@ -165,6 +165,7 @@ func (p *performance) read() (err error) {
 		return err
 	}
 	var e *expr.Engine
+	var bad error // of the inventory: told with what is wrong in plays
 	dir := filepath.Dir(p.path)
 	roles := []string{}
 	switch {
@@ -177,7 +178,9 @@ func (p *performance) read() (err error) {
 		if f.inventory == "" {
 			return &usageError{errors.New("on which hosts? give -i INVENTORY, or --on ssh://USER@HOST, or --on local")}
 		}
-		if inv, err = f.load(f.inventory); err == nil {
+		if inv, bad = f.load(f.inventory); inv == nil {
+			err = bad
+		} else {
 			p.hosts, p.extra, e = inv, inv.Extra(), inv.Engine()
 			roles = append(roles, filepath.Join(inv.Dir(), "roles"))
 		}
@@ -202,9 +205,8 @@ func (p *performance) read() (err error) {
 		p.tasks.Local = local.New()
 	}
 	r := task.New(p.tasks)
-	var bad error // told with what else is wrong
-	p.plays, bad = play.Read(r.Parser(), p.path, p.extra)
-	if err := source.Join(bad, play.Check(r, p.plays, e, bad == nil)); err != nil {
+	p.plays, err = play.Read(r.Parser(), p.path, p.extra)
+	if err := source.Join(bad, err, play.Check(r, p.plays, e, err == nil)); err != nil {
 		return err
 	}
 	p.becomes()

@@ -209,13 +209,19 @@ func (r *reader) arguments(t *Task) {
 			f.SetFreeForm(text)
 		}
 	}
+	def := r.modules[t.Module]
 	if err := value.Decode(t.Args, m); err != nil {
 		r.errs = append(r.errs, prefix(t.Module, err)...)
+		r.errs = append(r.errs, further(t, def, mistyped(t.Args, def))...)
 		return
 	}
 	if val, ok := m.(engine.Validator); ok {
 		if err := val.Validate(); err != nil {
-			r.errs = append(r.errs, &source.Error{Pos: newPartial(t, r.modules[t.Module]).culprit(err), What: t.Module, Err: err})
+			p := newPartial(t, def)
+			key := p.culprit(err)
+			if r.errs = append(r.errs, p.refusal(err, key)); key != nil {
+				r.errs = append(r.errs, further(t, def, []any{key})...)
+			}
 		}
 	}
 }

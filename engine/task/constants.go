@@ -4,6 +4,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"farm/engine"
@@ -27,11 +28,48 @@ func (v *validator) arguments(t *Task, s *scope) {
 		}
 	}
 	p := newPartial(t, def)
-	if err := value.Decode(p.with(p.constants, p.optional[:0]), def.New()); err != nil {
-		v.errs = append(v.errs, prefix(t.Module, err)...)
-	} else if why := p.refused(); why != nil {
-		v.errs = append(v.errs, &source.Error{Pos: p.culprit(why), What: t.Module, Err: why})
+	err := value.Decode(p.with(p.constants, p.optional[:0]), def.New())
+	v.errs = append(v.errs, prefix(t.Module, err)...)
+	v.errs = append(v.errs, further(t, def, mistyped(p.constants, def))...)
+}
+
+// further are the faults that a module has to tell of a call beside those of the arguments at the keys
+// told, which count as not known.
+func further(t *Task, def engine.ModuleDef, told []any) []error {
+	c := *t
+	c.Args = t.Args.Copy()
+	var errs []error
+	for range t.Args.Len() {
+		for _, k := range told {
+			c.Args.Set(k, value.Template{Text: "{{ told }}"})
+		}
+		p := newPartial(&c, def)
+		why := p.refused()
+		if why == nil {
+			break
+		}
+		key := p.culprit(why)
+		errs = append(errs, p.refusal(why, key))
+		if key == nil {
+			break
+		}
+		told = []any{key}
 	}
+	return errs
+}
+
+// mistyped are the keys of arguments that a module does not have, or not of that type.
+func mistyped(args *value.Dict, def engine.ModuleDef) []any {
+	var keys []any
+	for k, v := range args.All() {
+		one := value.NewDict()
+		one.Set(k, v)
+		err := value.Decode(one, def.New())
+		if slices.ContainsFunc(source.Flatten(err), func(err error) bool { return !strings.HasSuffix(err.Error(), "is missing") }) {
+			keys = append(keys, k)
+		}
+	}
+	return keys
 }
 
 // partial is a call of a module of whose arguments only some are known.
@@ -131,9 +169,18 @@ func (p *partial) refused() error {
 
 func same(a, b error) bool { return a != nil && b != nil && a.Error() == b.Error() }
 
-// culprit is where the one constant stands without which the module would not say why; of several
-// the one of which another value has it say something else. It is the module's place where none is alone.
-func (p *partial) culprit(why error) source.Pos {
+// refusal tells why a module does not take an argument; key is nil where it is none alone.
+func (p *partial) refusal(why error, key any) error {
+	pos := p.t.ModulePos
+	if key != nil {
+		pos = p.constants.ValPos(key)
+	}
+	return &source.Error{Pos: pos, What: p.t.Module, Err: why}
+}
+
+// culprit is the key of the one constant without which the module would not say why; of several
+// that of which another value has it say something else. It is nil where none is alone.
+func (p *partial) culprit(why error) any {
 	var without, other []any
 	for k := range p.constants.All() {
 		name, _ := k.(string)
@@ -155,10 +202,10 @@ func (p *partial) culprit(why error) source.Pos {
 	}
 	for _, found := range [][]any{without, other} {
 		if len(found) == 1 {
-			return p.constants.ValPos(found[0])
+			return found[0]
 		}
 	}
-	return p.t.ModulePos
+	return nil
 }
 
 // says reports whether the module says why against constants, without the others or with all.
