@@ -82,11 +82,14 @@ func (a *app) expand(ctx context.Context, inv *inventory.Inventory, limit string
 	for _, vm := range all {
 		names = append(append(names, vm.ID, vm.Name), vm.Groups...)
 	}
-	hint := source.DidYouMean(limit, names)
+	hint := ""
+	if !strings.ContainsAny(limit, "!&:,*?[~") { // a name, no pattern
+		hint = source.DidYouMean(limit, names)
+	}
 	if hint == "" {
 		hint = "such as -l " + all[0].ID
 	}
-	return nil, fmt.Errorf("%w: --limit %q matches none of %d VMs (%s)", errNothingSelected, limit, len(all), hint)
+	return nil, fmt.Errorf("%w: --limit %q matches none of %d %s (%s)", errNothingSelected, limit, len(all), plural(len(all), "VM"), hint)
 }
 
 func newInventoryCommand(a *app) *cobra.Command {
