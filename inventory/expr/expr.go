@@ -113,7 +113,7 @@ func (e *Engine) lookup(name string) (function, bool) { return find(e.lookups, n
 func (e *Engine) Check(t value.Template) error {
 	p, err := e.template(t.Text, t.Pos, valueSyntax)
 	if err != nil {
-		return err
+		return e.faults(t.Text, t.Pos, valueSyntax)
 	}
 	return e.check(p, t.Pos, false)
 }
@@ -136,9 +136,10 @@ func (e *Engine) CheckExpression(text string, pos source.Pos) error {
 // CheckText is Check for a whole file.
 func (e *Engine) CheckText(name, text string, how value.Syntax) error {
 	pos := source.Pos{File: name}
-	p, err := e.template(text, pos, fileSyntaxOf(how))
+	syn := fileSyntaxOf(how)
+	p, err := e.template(text, pos, syn)
 	if err != nil {
-		return err
+		return e.faults(text, pos, syn)
 	}
 	return e.check(p, pos, true)
 }

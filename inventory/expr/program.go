@@ -100,7 +100,7 @@ func (s syntax) key() string {
 	return "fn"
 }
 
-// template compiles text, or finds it compiled. A file's first line may change syn.
+// template compiles text, or finds it compiled.
 func (e *Engine) template(text string, pos source.Pos, syn syntax) (p *program, err error) {
 	inFile := !syn.rawStrings
 	key := syn.key() + text
@@ -108,16 +108,23 @@ func (e *Engine) template(text string, pos source.Pos, syn syntax) (p *program, 
 		return p, nil
 	}
 	defer guard(&err, text, pos, inFile, nil)
+	p = parseTemplate(text, syn)
+	e.programs.keep(key, p)
+	return p, nil
+}
+
+// parseTemplate throws faults. A file's first line may change syn.
+func parseTemplate(text string, syn syntax) *program {
 	if len(text) > maxTemplate {
 		throw("a template of more than %d bytes", maxTemplate)
 	}
 	start := 0
-	if inFile {
+	if !syn.rawStrings {
 		syn, start = header(text, syn)
 	}
 	// Jinja2 drops one newline at the end; Ansible puts it back behind text.
 	ps := &parser{tokens: lexTemplate(strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r"), start, syn)}
-	p = &program{text: text, syn: syn}
+	p := &program{text: text, syn: syn}
 	p.body, _ = ps.body(0)
 	p.blocks = map[string]*blockNode{}
 	collectBlocks(p.body, p.blocks)
@@ -126,8 +133,7 @@ func (e *Engine) template(text string, pos source.Pos, syn syntax) (p *program, 
 			p.single = out.x
 		}
 	}
-	e.programs.keep(key, p)
-	return p, nil
+	return p
 }
 
 // bare compiles an expression without braces.
