@@ -33,6 +33,8 @@ type Task struct {
 
 	dir  string // folder of the file, for what it includes
 	role *role  // the role that it belongs to, if any
+	// garbled tells that its arguments could not be read, which is told.
+	garbled bool
 }
 
 // IsBlock reports whether the task is a block.

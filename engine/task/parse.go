@@ -239,6 +239,7 @@ func (r *reader) call(t *Task, key string, v any, pos source.Pos, allowed where)
 		t.Args = a
 	case []any:
 		r.fail(pos, "", "the arguments of %q are a list, not a mapping or text", key)
+		t.garbled = true
 	default:
 		text, _ := textOf(a)
 		at := pos
@@ -289,6 +290,7 @@ func (r *reader) free(t *Task, text string, pos source.Pos) {
 		t.ArgsFrom = append(t.ArgsFrom, value.Template{Text: strings.TrimSpace(rest), Pos: pos})
 	default:
 		r.fail(pos, "give the arguments as a mapping or as key=value", "%q takes no free text: %q", t.Module, rest)
+		t.garbled = true
 	}
 }
 
@@ -314,5 +316,7 @@ func (r *reader) finish(t *Task) {
 		t.Args.Delete("_raw_params")
 		t.Free = raw
 	}
-	r.arguments(t)
+	if !t.garbled {
+		r.arguments(t)
+	}
 }

@@ -130,6 +130,8 @@ func TestValidateFindsFaults(t *testing.T) {
 		"host if":                 {"- say: x\n  delegate_to: other\n  when: \"'other' in groups.all\"\n", ""},
 		"no host if":              {"- block:\n  - say: x\n  delegate_to: other\n  when: a\n", `main.yaml:3:16: delegate_to: there is no host "other" (a hypervisor of the inventory, or localhost)`},
 		"host of any role":        {"- include_role: {name: '{{ x }}'}\n- say: x\n  delegate_to: other\n", ""},
+		"text for arguments":      {"- set_state: here\n", `main.yaml:1:3: "set_state" takes no free text: "here" (give`},
+		"list for arguments":      {"- meta: [1]\n", `main.yaml:1:3: the arguments of "meta" are a list`},
 		"unknown test":            {"- say: x\n  when: x is nosuch\n", `main.yaml:2:14: unknown test "nosuch"`},
 	} {
 		t.Run(name, func(t *testing.T) {
