@@ -118,7 +118,7 @@ func (b *builder) card(card *value.Dict, vm VM, seed string, first bool) (*value
 	}
 	n, err := value.ParseInt(port)
 	if err != nil || n < 1 || n > 65535 {
-		return nil, source.Errorf(vm.Vars.ValPos("ansible_port"), "ansible_port of %q is %q, not a port from 1 to 65535", vm.ID, value.Text(port))
+		return nil, &source.Error{Pos: vm.Vars.ValPos("ansible_port"), What: fmt.Sprintf("ansible_port is %q", value.Text(port)), Hint: "a whole number from 1 to 65535"}
 	}
 	if n == 22 { // the guest's own port, as a group may set it for every VM
 		return card, nil

@@ -151,7 +151,7 @@ func (inv *Inventory) hypervisor(name string) (Hypervisor, error) {
 		}
 	}
 	s := settings{Connection: "ssh", Port: 22, URI: "qemu:///session", Driver: "libvirt"}
-	errs = append(errs, beside(value.Decode(d, &s), about(name, hypervisorRules.Check(d))))
+	errs = append(errs, beside(about(name, hypervisorRules.Check(d)), value.Decode(d, &s)))
 	if s.Connection == "paramiko_ssh" || s.Connection == "smart" || strings.HasSuffix(s.Connection, ".ssh") {
 		s.Connection = "ssh"
 	}

@@ -34,6 +34,10 @@ func Load(path string, o Options) (*Inventory, error) {
 	r := reader{g: inv.graph}
 	r.add(extraErr)
 	r.add(err)
+	if extra.Has("vm") { // it would stand over the definition
+		r.fail(extra.ValPos("vm"), "another name", "the variable vm is the definition of a VM")
+		extra.Delete("vm")
+	}
 	for key, v := range top.All() {
 		name := fmt.Sprint(key)
 		switch meant := definitionsMeant(name, v); {
