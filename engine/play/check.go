@@ -14,6 +14,7 @@ import (
 // what the rest may define is not missed.
 func Check(r *task.Runner, plays []*Play, e *expr.Engine, whole bool) error {
 	var errs []error
+	writes := false // a play before may write files here
 	for _, p := range plays {
 		v := r.Validation(e)
 		if !whole {
@@ -21,18 +22,19 @@ func Check(r *task.Runner, plays []*Play, e *expr.Engine, whole bool) error {
 		}
 		v.Keywords(p.Keys)
 		v.Values(p.Vars)
-		errs = append(errs, checkFiles(v, p))
+		errs = append(errs, checkFiles(v, p, writes))
 		for _, list := range p.sections() {
 			v.Tasks(p.File, list)
 		}
 		v.Handlers(p.File, p.Handlers)
 		errs = append(errs, v.Err())
+		writes = writes || v.MayWrite()
 	}
 	return source.Join(errs...)
 }
 
-// checkFiles checks a play's vars_files whose names are known.
-func checkFiles(v *task.Validation, p *Play) error {
+// checkFiles checks a play's vars_files whose names are known. With writes one that is missing may come.
+func checkFiles(v *task.Validation, p *Play, writes bool) error {
 	var errs []error
 	for i, entry := range p.VarsFiles {
 		names := listOf(entry)
@@ -40,6 +42,9 @@ func checkFiles(v *task.Validation, p *Play) error {
 			continue
 		}
 		path, err := firstFile(filepath.Dir(p.File), names)
+		if err != nil && writes {
+			continue
+		}
 		if err != nil {
 			errs = append(errs, &source.Error{Pos: p.filesPos[i], What: "vars_files", Err: err})
 			continue

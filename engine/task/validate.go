@@ -34,11 +34,19 @@ type Validation struct {
 	// Hosts are those that tasks can be delegated to beside localhost and what tasks add; nil = any.
 	Hosts []string
 
-	r     *Runner
-	e     *expr.Engine
-	errs  []error
-	reach reach
+	r      *Runner
+	e      *expr.Engine
+	errs   []error
+	reach  reach
+	writes bool // a task checked so far may write files of the controller
+	acts   bool // one may change its host, which may be the controller
 }
+
+// MayWrite reports whether what was checked so far may write files of the controller.
+func (v *Validation) MayWrite() bool { return v.writes || v.acts && v.r.o.Local != nil }
+
+// harmless are modules that change nothing on any host.
+var harmless = []string{"debug", "assert", "fail", "set_fact", "meta", "ping", "setup", "stat", "pause", "include_vars"}
 
 // Validation starts one.
 func (r *Runner) Validation(e *expr.Engine) *Validation { return &Validation{r: r, e: e} }
@@ -76,6 +84,7 @@ func (v *Validation) check(f func(*validator)) {
 	one := &validator{r: v.r, e: v.e, seen: map[string]bool{}, reach: &v.reach}
 	f(one)
 	v.errs = append(v.errs, one.errs...)
+	v.writes, v.acts = v.writes || one.writes, v.acts || one.acts
 	if !one.writes {
 		v.errs = append(v.errs, one.missing...)
 	}
@@ -94,6 +103,7 @@ type validator struct {
 	errs     []error
 	missing  []error // files that tasks name; some task may write them here
 	writes   bool    // a task may write files of the controller
+	acts     bool    // a task may change its host
 	handling bool    // the tasks are handlers
 	reach    *reach
 }
@@ -127,6 +137,7 @@ func (v *validator) tasks(tasks []*Task, s *scope) {
 		for _, list := range [][]*Task{t.Block, t.Rescue, t.Always} {
 			v.tasks(list, in)
 		}
+		v.acts = v.acts || !t.IsBlock() && !slices.Contains(harmless, t.Module)
 		v.included(t, in)
 	}
 }
