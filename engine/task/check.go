@@ -54,11 +54,7 @@ func (r *reader) keywordPlace(t *Task, name string, pos source.Pos) {
 
 // moduleDefaults checks that each entry names a module.
 func (r *reader) moduleDefaults(v any, pos source.Pos) {
-	list, ok := v.([]any)
-	if !ok {
-		list = []any{v}
-	}
-	for _, one := range list {
+	for _, one := range itemsOf(v) {
 		d, ok := one.(*value.Dict)
 		if !ok {
 			if one != nil && !hasTemplate(one) {
@@ -102,11 +98,7 @@ func (r *reader) keywordType(name string, v any, pos source.Pos) {
 			r.fail(pos, "", "port is %s, not a number", value.Kind(v))
 		}
 	case "notify", "listen":
-		list, ok := v.([]any)
-		if !ok {
-			list = []any{v}
-		}
-		for _, one := range list {
+		for _, one := range itemsOf(v) {
 			r.text(name, one, pos)
 		}
 	case "environment":
@@ -149,6 +141,14 @@ func (r *reader) keywordType(name string, v any, pos source.Pos) {
 	}
 }
 
+// itemsOf is v as a list: one item may stand in place of it.
+func itemsOf(v any) []any {
+	if list, ok := v.([]any); ok {
+		return list
+	}
+	return []any{v}
+}
+
 // text is what stands for a name.
 func (r *reader) text(name string, v any, pos source.Pos) {
 	switch v.(type) {
@@ -159,11 +159,7 @@ func (r *reader) text(name string, v any, pos source.Pos) {
 
 // environment is a mapping, or a list of them.
 func (r *reader) environment(v any, pos source.Pos) {
-	list, isList := v.([]any)
-	if !isList {
-		list = []any{v}
-	}
-	for _, one := range list {
+	for _, one := range itemsOf(v) {
 		switch one.(type) {
 		case nil, *value.Dict, value.Template:
 		default:
@@ -176,11 +172,7 @@ func (r *reader) environment(v any, pos source.Pos) {
 
 // tags are words, or a list of them.
 func (r *reader) tags(v any, pos source.Pos) {
-	list, isList := v.([]any)
-	if !isList {
-		list = []any{v}
-	}
-	for _, one := range list {
+	for _, one := range itemsOf(v) {
 		switch one.(type) {
 		case []any, *value.Dict:
 			r.fail(pos, "such as tags: [build, slow]", "tags: %s is no tag", value.Kind(one))
