@@ -38,15 +38,15 @@ type mirror struct {
 	stop func()
 }
 
-// newMirror publishes the cloud image under names.
+// newMirror publishes the cloud image under names, and what the test puts into its folder.
 func newMirror(t *testing.T, names ...string) *mirror {
 	t.Helper()
-	dir, err := cloudFiles()
-	if err != nil {
-		t.Fatal(err)
-	}
 	m := &mirror{t: t, dir: t.TempDir(), addr: "127.0.0.1:0"}
 	for _, name := range names {
+		dir, err := cloudFiles()
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := os.Symlink(filepath.Join(dir, "disk.qcow2"), filepath.Join(m.dir, name)); err != nil {
 			t.Fatal(err)
 		}
