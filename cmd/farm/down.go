@@ -14,7 +14,7 @@ import (
 )
 
 func newDownCommand(a *app) *cobra.Command {
-	var all bool
+	var all, asJSON bool
 	cmd := &cobra.Command{
 		Use:     "down ID...",
 		Short:   "End machines that were kept, with their disks",
@@ -23,14 +23,23 @@ func newDownCommand(a *app) *cobra.Command {
 			if all == (len(args) > 0) {
 				return &usageError{errors.New("name the VMs to end, or give --all")}
 			}
-			return a.down(cmd.Context(), args, all)
+			return a.down(cmd.Context(), args, all, asJSON)
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "end all machines that were kept")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was ended as a JSON array")
 	return cmd
 }
 
-func (a *app) down(ctx context.Context, ids []string, all bool) error {
+// endedMachine is a machine that is no longer kept, as `farm down --json` prints it.
+type endedMachine struct {
+	VM     string `json:"vm"`
+	Host   string `json:"host"`
+	Name   string `json:"name"`   // of the machine
+	Result string `json:"result"` // how, in words
+}
+
+func (a *app) down(ctx context.Context, ids []string, all, asJSON bool) error {
 	s, err := a.openStore()
 	if err != nil {
 		return err
@@ -40,7 +49,7 @@ func (a *app) down(ctx context.Context, ids []string, all bool) error {
 	if err != nil {
 		return err
 	}
-	if len(kept) == 0 && all {
+	if len(kept) == 0 && all && !asJSON {
 		_, err := fmt.Fprintln(a.out, "no machine is kept")
 		return err
 	}
@@ -52,6 +61,7 @@ func (a *app) down(ctx context.Context, ids []string, all bool) error {
 		wanted[id] = true
 	}
 	var errs []error
+	done := []endedMachine{}
 	for _, m := range kept {
 		if !all && !wanted[m.VM] && !wanted[m.Name] {
 			continue
@@ -61,7 +71,13 @@ func (a *app) down(ctx context.Context, ids []string, all bool) error {
 			errs = append(errs, fmt.Errorf("%s on %q: %w", m.VM, m.Host, err))
 			continue
 		}
-		fmt.Fprintf(a.out, "%s on %s %s\n", m.VM, m.Host, how)
+		done = append(done, endedMachine{VM: m.VM, Host: m.Host, Name: m.Name, Result: how})
+		if !asJSON {
+			fmt.Fprintf(a.out, "%s on %s %s\n", m.VM, m.Host, how)
+		}
+	}
+	if asJSON {
+		errs = append(errs, a.printJSON(done))
 	}
 	return engine.Blame(engine.FarmFault, errors.Join(errs...))
 }

@@ -16,7 +16,7 @@ import (
 
 func newGCCommand(a *app) *cobra.Command {
 	var invOpts inventoryFlags
-	var dry bool
+	var dry, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "gc [INVENTORY]",
 		Short: "Remove what no run owns any more",
@@ -32,12 +32,28 @@ func newGCCommand(a *app) *cobra.Command {
 				return err
 			}
 			defer closeAll(hosts)
-			return a.gc(cmd.Context(), hosts, dry)
+			return a.gc(cmd.Context(), hosts, dry, asJSON)
 		},
 	}
 	invOpts.add(cmd)
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only say what would be removed")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what is removed as a JSON array")
 	return cmd
+}
+
+// leftover is what no run owns any more, as `farm gc --json` prints it.
+type leftover struct {
+	Host string `json:"host"`
+	Kind string `json:"kind"` // machine, files, record, image or port
+	Name string `json:"name"` // of the machine; of an image its file; of a port its number
+	VM   string `json:"vm,omitempty"`
+	Why  string `json:"why"`
+}
+
+// finds tells about a leftover and adds it to list. label is what people are told of.
+func (a *app) finds(list *[]leftover, l leftover, label string) {
+	fmt.Fprintf(a.err, "%s: %s: %s\n", l.Host, label, l.Why)
+	*list = append(*list, l)
 }
 
 // hostsOf opens the hypervisors of an inventory, or the local one.
@@ -56,14 +72,14 @@ func (a *app) hostsOf(ctx context.Context, args []string, flags *inventoryFlags)
 }
 
 // gc removes orphans on hosts and tells about each.
-func (a *app) gc(ctx context.Context, hosts []*hypervisor, dry bool) error {
+func (a *app) gc(ctx context.Context, hosts []*hypervisor, dry, asJSON bool) error {
 	s, err := a.openStore()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	var failed []error
-	removed := 0
+	removed := []leftover{}
 	for _, h := range hosts {
 		if h.err != nil {
 			again := "; nothing of it is forgotten: `farm gc` again once it answers"
@@ -74,37 +90,43 @@ func (a *app) gc(ctx context.Context, hosts []*hypervisor, dry bool) error {
 			failed = append(failed, h.err)
 			continue
 		}
-		n, err := a.gcAll(ctx, s, h, dry)
-		removed += n
+		found, err := a.gcAll(ctx, s, h, dry)
+		removed = append(removed, found...)
 		if err != nil {
 			fmt.Fprintf(a.err, "farm: %s: %v; `farm gc` again goes on with it\n", h.Name, err)
 			failed = append(failed, err)
 		}
 	}
-	word := "removed"
-	if dry {
-		word = "to be removed"
+	switch {
+	case asJSON:
+		if err := a.printJSON(removed); err != nil {
+			return err
+		}
+	case dry:
+		fmt.Fprintf(a.out, "%d to be removed\n", len(removed))
+	default:
+		fmt.Fprintf(a.out, "%d removed\n", len(removed))
 	}
-	fmt.Fprintf(a.out, "%d %s\n", removed, word)
 	if len(failed) > 0 {
 		return &exitError{exitStatus(engine.Blame(engine.FarmFault, errors.Join(failed...)))}
 	}
 	return nil
 }
 
-// gcAll removes everything on a host that nobody owns any more.
-func (a *app) gcAll(ctx context.Context, s *store.Store, h *hypervisor, dry bool) (removed int, err error) {
+// gcAll removes everything on a host that nobody owns any more. Where it fails, what was
+// removed until then is returned too.
+func (a *app) gcAll(ctx context.Context, s *store.Store, h *hypervisor, dry bool) ([]leftover, error) {
 	runs, err := knownRuns(ctx, s, time.Now())
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	removed, err = a.gcHost(ctx, s, h, runs, dry)
+	removed, err := a.gcHost(ctx, s, h, runs, dry)
 	if err != nil {
 		return removed, err
 	}
-	for _, more := range []func(context.Context, *hypervisor, bool) (int, error){a.sweep, a.dropPorts} {
-		n, err := more(ctx, h, dry)
-		removed += n
+	for _, more := range []func(context.Context, *hypervisor, bool) ([]leftover, error){a.sweep, a.dropPorts} {
+		found, err := more(ctx, h, dry)
+		removed = append(removed, found...)
 		if err != nil {
 			return removed, err
 		}
@@ -122,18 +144,18 @@ type world struct {
 
 // gcHost removes a host's orphaned machines, then the files and records of those that
 // are gone.
-func (a *app) gcHost(ctx context.Context, s *store.Store, h *hypervisor, runs map[string]runState, dry bool) (removed int, err error) {
+func (a *app) gcHost(ctx context.Context, s *store.Store, h *hypervisor, runs map[string]runState, dry bool) (removed []leftover, err error) {
 	w := world{runs: runs, used: map[string]bool{}}
 	// Folders first: one that is made meanwhile, for a machine that is not listed yet, is not seen.
 	if w.folders, err = h.folders(ctx); err != nil {
-		return 0, err
+		return nil, err
 	}
 	machines, err := h.host.Machines(ctx)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	if w.records, err = recordsOf(ctx, s); err != nil {
-		return 0, err
+		return nil, err
 	}
 	for _, m := range machines {
 		o := m.Owner()
@@ -149,21 +171,19 @@ func (a *app) gcHost(ctx context.Context, s *store.Store, h *hypervisor, runs ma
 		if why == "" {
 			continue
 		}
-		fmt.Fprintf(a.err, "%s: %s of %s: %s\n", h.Name, m.Name(), o.VM, why)
-		removed++
-		if dry {
-			continue
+		if !dry {
+			if err := a.removeMachine(ctx, s, h, m); err != nil {
+				return removed, err
+			}
 		}
-		if err := a.removeMachine(ctx, s, h, m); err != nil {
-			return removed, err
-		}
+		a.finds(&removed, leftover{Host: h.Name, Kind: "machine", Name: m.Name(), VM: o.VM, Why: why}, m.Name()+" of "+o.VM)
 	}
-	for _, more := range []func() (int, error){
-		func() (int, error) { return a.gcRecords(ctx, s, h, w, dry) },
-		func() (int, error) { return a.gcFolders(ctx, h, w, dry) },
+	for _, more := range []func() ([]leftover, error){
+		func() ([]leftover, error) { return a.gcRecords(ctx, s, h, w, dry) },
+		func() ([]leftover, error) { return a.gcFolders(ctx, h, w, dry) },
 	} {
-		n, err := more()
-		removed += n
+		found, err := more()
+		removed = append(removed, found...)
 		if err != nil {
 			return removed, err
 		}
@@ -172,12 +192,13 @@ func (a *app) gcHost(ctx context.Context, s *store.Store, h *hypervisor, runs ma
 }
 
 // sweep removes the images that killed runs left half made.
-func (a *app) sweep(ctx context.Context, h *hypervisor, dry bool) (removed int, err error) {
+func (a *app) sweep(ctx context.Context, h *hypervisor, dry bool) (removed []leftover, err error) {
 	swept, err := h.layers.Sweep(ctx, dry)
 	for _, name := range swept {
-		fmt.Fprintf(a.err, "%s: %s: the run that made this image was ended\n", h.Name, path.Join(h.layers.Dir(), "tmp", name))
+		file := path.Join(h.layers.Dir(), "tmp", name)
+		a.finds(&removed, leftover{Host: h.Name, Kind: "image", Name: file, Why: "the run that made this image was ended"}, file)
 	}
-	return len(swept), err
+	return removed, err
 }
 
 // portDropper is a host that keeps books of forwarded ports.
@@ -186,16 +207,16 @@ type portDropper interface {
 }
 
 // dropPorts gives back the ports of machines that are gone.
-func (a *app) dropPorts(ctx context.Context, h *hypervisor, dry bool) (removed int, err error) {
+func (a *app) dropPorts(ctx context.Context, h *hypervisor, dry bool) (removed []leftover, err error) {
 	d, ok := h.host.(portDropper)
 	if !ok {
-		return 0, nil
+		return nil, nil
 	}
 	ports, err := d.DropPorts(ctx, dry)
 	for _, port := range ports {
-		fmt.Fprintf(a.err, "%s: port %s: the machine is gone\n", h.Name, port)
+		a.finds(&removed, leftover{Host: h.Name, Kind: "port", Name: port, Why: "the machine is gone"}, "port "+port)
 	}
-	return len(ports), err
+	return removed, err
 }
 
 // orphaned says why a machine can go, "" if somebody still owns it. A run that is not

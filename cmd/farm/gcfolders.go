@@ -73,7 +73,7 @@ func (f folder) abandoned(uri string, runs map[string]runState, me string, now t
 
 // gcFolders removes folders that no machine has and these records do not know: of runs with
 // other records, which may be gone for good.
-func (a *app) gcFolders(ctx context.Context, h *hypervisor, w world, dry bool) (removed int, err error) {
+func (a *app) gcFolders(ctx context.Context, h *hypervisor, w world, dry bool) (removed []leftover, err error) {
 	for name, f := range w.folders {
 		if _, known := w.records[name]; known && !f.foreign || w.used[name] {
 			continue
@@ -86,14 +86,12 @@ func (a *app) gcFolders(ctx context.Context, h *hypervisor, w world, dry bool) (
 		if _, err := h.host.Machine(ctx, name); !errors.Is(err, engine.ErrNotExist) {
 			continue
 		}
-		removed++
-		fmt.Fprintf(a.err, "%s: files of %s: %s\n", h.Name, name, why)
-		if dry {
-			continue
+		if !dry {
+			if err := h.removeFolder(ctx, path.Join(h.machinesDir(), name)); err != nil {
+				return removed, err
+			}
 		}
-		if err := h.removeFolder(ctx, path.Join(h.machinesDir(), name)); err != nil {
-			return removed, err
-		}
+		a.finds(&removed, leftover{Host: h.Name, Kind: "files", Name: name, Why: why}, "files of "+name)
 	}
 	return removed, nil
 }

@@ -92,9 +92,9 @@ func TestGCRemovesFoldersOfRecordsThatAreGone(t *testing.T) {
 				}
 			}
 			for _, dry := range []bool{true, false} {
-				n, err := a.gcHost(t.Context(), storeAt(t, a), h, nil, dry)
-				if err != nil || (n == 1) != tc.gone {
-					t.Errorf("dry %v: %d removed, %v", dry, n, err)
+				found, err := a.gcHost(t.Context(), storeAt(t, a), h, nil, dry)
+				if err != nil || (len(found) == 1) != tc.gone {
+					t.Errorf("dry %v: %v removed, %v", dry, found, err)
 				}
 				_, err = os.Stat(dir)
 				if gone := errors.Is(err, os.ErrNotExist); gone != (tc.gone && !dry) {

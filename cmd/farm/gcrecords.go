@@ -52,7 +52,7 @@ func (a *app) markKept(ctx context.Context, s *store.Store, h *hypervisor, m eng
 
 // gcRecords removes the files and the records of machines that were never defined or are
 // gone, where no run that goes on has them.
-func (a *app) gcRecords(ctx context.Context, s *store.Store, h *hypervisor, w world, dry bool) (removed int, err error) {
+func (a *app) gcRecords(ctx context.Context, s *store.Store, h *hypervisor, w world, dry bool) (removed []leftover, err error) {
 	for name, r := range w.records {
 		run := w.runs[r.Run]
 		f, there := w.folders[name]
@@ -67,17 +67,15 @@ func (a *app) gcRecords(ctx context.Context, s *store.Store, h *hypervisor, w wo
 		if r.State != store.Intended {
 			why = "recorded as kept, but the machine is gone"
 		}
+		if !dry {
+			if err := a.strike(ctx, s, h, r); err != nil {
+				return removed, err
+			}
+		}
 		if there {
-			removed++
-			fmt.Fprintf(a.err, "%s: files of %s: %s\n", h.Name, r.VM, why)
+			a.finds(&removed, leftover{Host: h.Name, Kind: "files", Name: name, VM: r.VM, Why: why}, "files of "+r.VM)
 		} else if r.State != store.Intended {
-			fmt.Fprintf(a.err, "%s: record of %s: %s\n", h.Name, r.VM, why)
-		}
-		if dry {
-			continue
-		}
-		if err := a.strike(ctx, s, h, r); err != nil {
-			return removed, err
+			a.finds(&removed, leftover{Host: h.Name, Kind: "record", Name: name, VM: r.VM, Why: why}, "record of "+r.VM)
 		}
 	}
 	return removed, nil

@@ -74,7 +74,7 @@ func TestGCMindsTheRecords(t *testing.T) {
 		"recorded as kept":              {state: store.Kept, until: now.Add(time.Hour), machine: true, folder: true, after: store.Kept},
 		"kept long enough":              {state: store.Unmarked, until: now.Add(-time.Hour), machine: true, folder: true, count: 1},
 		"its run cut off":               {state: store.Intended, machine: true, folder: true, count: 1},
-		"kept, but gone":                {state: store.Kept, until: now.Add(time.Hour)},
+		"kept, but gone":                {state: store.Kept, until: now.Add(time.Hour), count: 1},
 		"kept, but gone with its files": {state: store.Kept, until: now.Add(time.Hour), folder: true, count: 1},
 		"never made":                    {state: store.Intended},
 		"of another daemon":             {state: store.Kept, until: now.Add(time.Hour), uri: "qemu:///system", folder: true, after: store.Kept},
@@ -116,9 +116,9 @@ func TestGCMindsTheRecords(t *testing.T) {
 			if err := s.Settle("farm-a", tc.state, tc.until); err != nil {
 				t.Fatal(err)
 			}
-			n, err := a.gcHost(t.Context(), s, h, map[string]runState{"r": {}}, false)
-			if err != nil || n != tc.count {
-				t.Errorf("%d removed, %v; want %d", n, err, tc.count)
+			found, err := a.gcHost(t.Context(), s, h, map[string]runState{"r": {}}, false)
+			if err != nil || len(found) != tc.count {
+				t.Errorf("%v removed, %v; want %d", found, err, tc.count)
 			}
 			records, err := recordsOf(t.Context(), s)
 			if err != nil || records["farm-a"].State != tc.after {

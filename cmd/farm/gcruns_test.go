@@ -149,7 +149,7 @@ func TestDownLeavesMachinesOfAnotherControllersOwnHypervisor(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `p/t on "localhost": hypervisor "localhost" is the own one of "other", which shares these records; run farm there`
-	if err := a.down(t.Context(), []string{"p/t"}, false); err == nil || err.Error() != want {
+	if err := a.down(t.Context(), []string{"p/t"}, false, false); err == nil || err.Error() != want {
 		t.Errorf("down: %v", err)
 	}
 	if left, err := s.Machines(t.Context()); err != nil || len(left) != 1 {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,24 +14,31 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"farm/engine"
 	"farm/engine/runner"
 	"farm/engine/store"
 )
 
 func newLogsCommand(a *app) *cobra.Command {
 	var run string
-	var console bool
+	var console, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "logs ID",
 		Short: "Print what a VM's tasks did and printed",
-		Long: "Print the task log of a VM's last run, or its serial console.\n\n" +
+		Long: "Print the task log of a VM's last run, its serial console, or its events as NDJSON.\n\n" +
 			"ID is a VM's id (platform/target), as in the summary of the run.",
 		Example: "  farm logs debian_12/arm64\n  farm logs debian_12/arm64 --console",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if console && asJSON {
+				return &usageError{errors.New("--console and --json: one of the two")}
+			}
 			dir, err := a.vmDir(cmd.Context(), args[0], run)
 			if err != nil {
 				return err
+			}
+			if asJSON {
+				return a.printEvents(filepath.Join(filepath.Dir(dir), eventsName), args[0])
 			}
 			name := "tasks.log"
 			if console {
@@ -48,7 +57,36 @@ func newLogsCommand(a *app) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&run, "run", "", "`id` of the run; default the last one that had this VM")
 	cmd.Flags().BoolVar(&console, "console", false, "print the serial console instead")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the VM's events instead, one JSON object a line")
 	return cmd
+}
+
+// printEvents prints the lines of a run's events that are of a VM. The last line of a run
+// that goes on may still be in the making; it is left out.
+func (a *app) printEvents(file, vm string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for r := bufio.NewReader(f); ; {
+		line, err := r.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		var e engine.Event
+		if err := json.Unmarshal(line, &e); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		if e.VM != vm {
+			continue
+		}
+		if _, err := a.out.Write(line); err != nil {
+			return err
+		}
+	}
 }
 
 // vmDir finds the folder of a VM's last run, or of the given run.

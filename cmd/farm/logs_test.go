@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,6 +36,10 @@ func withRuns(t *testing.T) *app {
 		if err := s.Begin(store.Run{ID: id, Inventory: "i.yaml", Dir: dir, Started: time.Unix(int64(1000+i), 0)}); err != nil {
 			t.Fatal(err)
 		}
+		events := fmt.Sprintf("{\"kind\":\"run_started\",\"run\":%[1]q}\n{\"vm\":\"debian_12/arm64\",\"run\":%[1]q}\n{\"vm\":\"other/arm64\"}\n{\"vm\":\"debian_12/a", id)
+		if err := os.WriteFile(filepath.Join(dir, eventsName), []byte(events), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		sink := s.Sink()
 		if err := sink.Event(engine.Event{Kind: engine.VMEnded, Run: id, Seq: 1, VM: "debian_12/arm64"}, nil); err != nil {
 			t.Fatal(err)
@@ -52,6 +57,8 @@ func TestLogsPrintsAVMsLog(t *testing.T) {
 	}{
 		"the last run":        {[]string{"logs", "debian_12/arm64"}, exitPassed, "tasks of run2\n"},
 		"a run":               {[]string{"logs", "debian_12/arm64", "--run", "run1"}, exitPassed, "tasks of run1\n"},
+		"events":              {[]string{"logs", "debian_12/arm64", "--json"}, exitPassed, "{\"vm\":\"debian_12/arm64\",\"run\":\"run2\"}\n"},
+		"events or console":   {[]string{"logs", "debian_12/arm64", "--json", "--console"}, exitUsage, "one of the two"},
 		"no console":          {[]string{"logs", "debian_12/arm64", "--console"}, exitNoVerdict, "has no console.log"},
 		"another VM":          {[]string{"logs", "debian_12/amd64"}, exitUsage, `no VM "debian_12/amd64" in any run (the last run, run2, has: `},
 		"another run":         {[]string{"logs", "debian_12/arm64", "--run", "run3"}, exitUsage, "in run run3"},

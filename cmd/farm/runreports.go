@@ -16,8 +16,11 @@ import (
 	"farm/engine/store"
 )
 
+// eventsName is the file in a run's folder that holds its events.
+const eventsName = "events.ndjson"
+
 func (s *session) sinks() ([]engine.Sink, error) {
-	events, err := os.Create(filepath.Join(s.dir, "events.ndjson"))
+	events, err := os.Create(filepath.Join(s.dir, eventsName))
 	if err != nil {
 		return nil, err
 	}

@@ -80,7 +80,7 @@ func TestHostThatIsGoneIsNotForgotten(t *testing.T) {
 	}}
 	s, _ := keptOn(t, a, h)
 	for command, run := range map[string]func() error{
-		"down": func() error { return a.down(t.Context(), []string{"p/t"}, false) },
+		"down": func() error { return a.down(t.Context(), []string{"p/t"}, false, false) },
 		"ssh":  func() error { return a.ssh(t.Context(), "p/t", nil) },
 	} {
 		err := run()
@@ -95,7 +95,7 @@ func TestHostThatIsGoneIsNotForgotten(t *testing.T) {
 		forgotNothing(t, s)
 	}
 	hosts := a.openHosts(t.Context(), []inventory.Hypervisor{h.Hypervisor})
-	if err := a.gc(t.Context(), hosts, false); exitStatus(err) != exitNoVerdict {
+	if err := a.gc(t.Context(), hosts, false, false); exitStatus(err) != exitNoVerdict {
 		t.Errorf("gc: %v", err)
 	}
 	if !strings.Contains(said.String(), "connection refused; nothing of it is forgotten: `farm gc` again once it answers\n") || out.String() != "0 removed\n" {
@@ -125,7 +125,7 @@ func TestDaemonThatIsGoneCostsNothing(t *testing.T) {
 	if _, err := other.conn.Exec(t.Context(), left.Cmd()); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.gc(t.Context(), []*hypervisor{h, other}, false); exitStatus(err) != exitNoVerdict {
+	if err := a.gc(t.Context(), []*hypervisor{h, other}, false, false); exitStatus(err) != exitNoVerdict {
 		t.Errorf("gc: %v", err)
 	}
 	if !strings.Contains(said.String(), "other: files of farm-b: its lease ended") {
