@@ -210,10 +210,7 @@ func (p *pair) given(text string) (name string, pos source.Pos) {
 		}
 		seen[name] = true
 		if p.inv.extra.Has(name) {
-			if pos = p.inv.extra.ValPos(name); pos.IsZero() {
-				pos.File = "-e"
-			}
-			return name, pos
+			return name, p.inv.extra.ValPos(name)
 		}
 		set := p.platform.vars
 		if !set.Has(name) {

@@ -63,6 +63,7 @@ func ParseExtra(text string) (*value.Dict, error) {
 		} else {
 			d.Set(name, v)
 		}
+		d.SetKeyPos(name, at)
 	}
 	return d, nil
 }

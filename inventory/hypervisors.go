@@ -1,7 +1,6 @@
 package inventory
 
 import (
-	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -9,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"farm/inventory/expr"
 	"farm/inventory/source"
 	"farm/inventory/value"
 )
@@ -138,11 +136,10 @@ func (inv *Inventory) hypervisor(name string) (Hypervisor, error) {
 		if !raw.Has(f) {
 			continue
 		}
-		v, ok, err := vars.Get(f)
-		var undefined *expr.UndefinedError
-		if errors.As(err, &undefined) && loginOnly[f] && get(d, "ansible_connection") == "local" {
-			continue // meant for guests, which have it
+		if loginOnly[f] && get(d, "ansible_connection") == "local" {
+			continue // meant for guests
 		}
+		v, ok, err := vars.Get(f)
 		if err != nil {
 			errs = append(errs, err)
 		} else if ok && v != nil {

@@ -139,9 +139,6 @@ func checkSettings(inv *inventory.Inventory, vm inventory.VM) error {
 		}
 		d.Set(rule.Path, v)
 		d.CopyPos(rule.Path, vm.Vars)
-		if inv.Extra().Has(rule.Path) && inv.Extra().ValPos(rule.Path).IsZero() {
-			d.SetKeyPos(rule.Path, source.Pos{File: "-e"})
-		}
 	}
 	errs = append(errs, settingRules.Check(d), nearSettings(vm.Vars))
 	for _, name := range []string{"project_id", "project_revision"} {
