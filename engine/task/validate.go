@@ -234,7 +234,7 @@ func (v *validator) role(t *Task, s *scope, name string) {
 	}
 	if dir == "" {
 		v.errs = append(v.errs, &source.Error{Pos: t.ModulePos, Hint: source.DidYouMean(last, v.roles(p, s)),
-			What: t.Module + ": there is no role " + quoted(name) + " (searched " + strings.Join(p.roleFolders(s), ", ") + ")"})
+			What: "there is no role " + quoted(name) + " (searched " + strings.Join(p.roleFolders(s), ", ") + ")"})
 		return
 	}
 	from := constant(&Task{Args: t.Args}, "tasks_from")

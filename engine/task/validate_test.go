@@ -77,7 +77,7 @@ func TestValidateFindsFaults(t *testing.T) {
 		"includes itself always":  {"- include_tasks: main.yaml\n", "main.yaml:1:3: include_tasks: the file brings in itself"},
 		"includes itself maybe":   {"- include_tasks: main.yaml\n  when: n is defined\n", ""},
 		"twice":                   {"- import_tasks: fine.yaml\n- import_tasks: fine.yaml\n", ""},
-		"no role":                 {"- say: x\n- include_role: {name: nosuch}\n", `main.yaml:2:3: include_role: there is no role "nosuch" (searched`},
+		"no role":                 {"- say: x\n- include_role: {name: nosuch}\n", `main.yaml:2:3: there is no role "nosuch" (searched`},
 		"nearly a role":           {"- import_role: {name: gnix}\n", `(did you mean "ginx"?)`},
 		"bad role":                {"- include_role: {name: bad}\n", `roles/bad/handlers/main.yml:2:3: "sya" is neither`},
 		"role needs none":         {"- include_role: {name: needs}\n", `there is no role "absent"`},
