@@ -4,7 +4,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"farm/engine"
@@ -60,12 +59,16 @@ func further(t *Task, def engine.ModuleDef, told []any) []error {
 
 // mistyped are the keys of arguments that a module does not have, or not of that type.
 func mistyped(args *value.Dict, def engine.ModuleDef) []any {
+	missing := map[string]bool{} // what the lack of the others says
+	for _, err := range source.Flatten(value.Decode(value.NewDict(), def.New())) {
+		missing[err.Error()] = true
+	}
 	var keys []any
 	for k, v := range args.All() {
 		one := value.NewDict()
 		one.Set(k, v)
 		err := value.Decode(one, def.New())
-		if slices.ContainsFunc(source.Flatten(err), func(err error) bool { return !strings.HasSuffix(err.Error(), "is missing") }) {
+		if slices.ContainsFunc(source.Flatten(err), func(err error) bool { return !missing[err.Error()] }) {
 			keys = append(keys, k)
 		}
 	}
