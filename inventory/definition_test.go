@@ -21,6 +21,7 @@ metadata:
         - {callback: callbacks/sources/fetch.yaml, src: "{{ url }}"}
         - {callback: copy, src: a, dest: b}
 disks: [{src: a}]
+net: {type: user}
 `, "setup_vm/platforms/child.yml", `
 extends: base
 vars: {version: "12"}
@@ -29,6 +30,7 @@ insert:
   - {after: fetch, callback: extend_and_convert, size: "{{ size }}"}
   - {before: copy, callback: second}
 disks+: [{src: b, readonly: true}]
+net+: {type: user}
 `)
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +42,7 @@ disks+: [{src: b, readonly: true}]
 	}
 	first := d.Metadata.Sources[0].BeforeProvision
 	if strings.Join(names, " ") != "callbacks/sources/fetch.yaml extend_and_convert second copy" || value.Text(get(first[0].Args, "src")) != "http://x/12" ||
-		value.Text(get(first[1].Args, "size")) != "1G" || len(d.Metadata.Sources) != 2 || len(d.Disks) != 2 || !d.Disks[1].ReadOnly {
+		value.Text(get(first[1].Args, "size")) != "1G" || len(d.Metadata.Sources) != 2 || len(d.Disks) != 2 || !d.Disks[1].ReadOnly || len(d.Net) != 2 {
 		t.Errorf("got %v %+v", names, d)
 	}
 }

@@ -74,12 +74,16 @@ func mergeEdits(low, high *value.Dict) (*value.Dict, error) {
 		key, pos := k, high.KeyPos(k)
 		if name, isText := k.(string); isText && len(name) > 1 && strings.HasSuffix(name, "+") {
 			key = strings.TrimSuffix(name, "+")
-			have, _ := out.Get(key)
-			list, ok := have.([]any)
-			if _, failed := have.(value.Omit); failed {
+			var list []any
+			switch have, _ := out.Get(key); t := have.(type) {
+			case value.Omit:
 				continue
-			}
-			if have != nil && !ok {
+			case nil:
+			case []any:
+				list = t
+			case *value.Dict: // stands for a list of it, as in net
+				list = []any{t}
+			default:
 				errs = append(errs, source.Errorf(pos, "%s: there is %s to append to, not a list", name, value.Kind(have)))
 				continue
 			}
