@@ -32,7 +32,7 @@ const (
 	Changed     Status = "changed"
 	Skipped     Status = "skipped"
 	Failed      Status = "failed"
-	Ignored     Status = "ignored" // failed, but ignore_errors
+	Ignored     Status = "ignored" // failed, but ignore_errors; of a phase: the run goes on without the layer
 	Rescued     Status = "rescued"
 	Unreachable Status = "unreachable"
 	NoVerdict   Status = "no_verdict"

@@ -46,6 +46,7 @@ type junitCase struct {
 	Failure *junitFault `xml:"failure,omitempty"`
 	Error   *junitFault `xml:"error,omitempty"`
 	Skipped *junitFault `xml:"skipped,omitempty"`
+	Out     string      `xml:"system-out,omitempty"`
 }
 
 type junitFault struct {
@@ -87,6 +88,8 @@ func suiteOf(vm *engine.VMState) junitSuite {
 		c := junitCase{Name: ph.Name, Class: vm.ID, Time: fmt.Sprintf("%.3f", ph.Elapsed.Seconds())}
 		switch ph.Status {
 		case engine.OK:
+		case engine.Ignored:
+			c.Out = xmlText(ph.Text)
 		case engine.Skipped:
 			c.Skipped = &junitFault{Message: ph.Text}
 			s.Skipped++

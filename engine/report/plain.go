@@ -74,6 +74,8 @@ func (p *Plain) phaseEnded(e engine.Event) {
 		p.line(e, fmt.Sprintf("%s done in %s", e.Phase, elapsed(e)))
 	case engine.Skipped:
 		p.line(e, fmt.Sprintf("%s skipped: %s", e.Phase, e.Text))
+	case engine.Ignored: // a warning follows, and says why
+		p.line(e, fmt.Sprintf("%s failed after %s", e.Phase, elapsed(e)))
 	default:
 		p.line(e, fmt.Sprintf("%s %s: %s", e.Phase, verdict(e.Status), e.Text))
 	}

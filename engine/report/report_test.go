@@ -43,11 +43,13 @@ func story() []engine.Event {
 		at(7, engine.Event{Kind: engine.VMEnded, VM: "p/amd64", Host: "hv", Status: engine.OK, ElapsedMS: 6000}),
 		at(7, engine.Event{Kind: engine.VMPlaced, VM: "p/arm64", Host: "hv", Text: "emulated"}),
 		at(20, engine.Event{Kind: engine.PhaseEnded, VM: "p/arm64", Phase: "startup", Status: engine.OK, ElapsedMS: 12000}),
+		at(20, engine.Event{Kind: engine.PhaseEnded, VM: "p/arm64", Phase: "create clean", Status: engine.Ignored, Fault: engine.FarmFault, Text: "no space", ElapsedMS: 1}),
 		at(25, engine.Event{Kind: engine.TaskOutput, VM: "p/arm64", Phase: "main", Task: "Test", Text: "too soon for a line"}),
 		at(60, engine.Event{Kind: engine.TaskOutput, VM: "p/arm64", Phase: "main", Task: "Test", Text: "ok 1"}),
 		at(90, engine.Event{Kind: engine.TaskEnded, VM: "p/arm64", Phase: "main", Task: "Test", File: "main.yaml:3:3", Module: "shell",
 			Status: engine.Failed, Text: "non-zero return code", ElapsedMS: 70000, Result: failed}),
 		at(90, engine.Event{Kind: engine.PhaseEnded, VM: "p/arm64", Phase: "main", Status: engine.Failed, Fault: engine.TestFault, Text: `task "Test" failed`, ElapsedMS: 70000}),
+		at(91, engine.Event{Kind: engine.PhaseEnded, VM: "p/arm64", Phase: "terminate", Status: engine.Failed, Fault: engine.TestFault, Text: `task "Collect" failed`, ElapsedMS: 100}),
 		at(95, engine.Event{Kind: engine.VMEnded, VM: "p/arm64", Host: "hv", Status: engine.Failed, Fault: engine.TestFault, Text: `task "Test" failed`, ElapsedMS: 88000}),
 		at(95, engine.Event{Kind: engine.RunEnded, Status: engine.Failed}),
 	}

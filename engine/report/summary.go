@@ -103,8 +103,9 @@ const outputLines = 20
 
 func (s Summary) failure(p *printer, vm *engine.VMState) {
 	p.printf("\n%s: %s", vm.ID, verdict(vm.Status))
-	if ph := failedPhase(vm); ph != "" {
-		p.printf(" in %s", ph)
+	bad := failedPhases(vm)
+	if len(bad) > 0 {
+		p.printf(" in %s", bad[0].Name)
 	}
 	p.printf("\n")
 	if vm.Failed != nil {
@@ -112,6 +113,10 @@ func (s Summary) failure(p *printer, vm *engine.VMState) {
 		p.printf("%s\n", indent("  ", taskDetail(vm.Failed)))
 	} else if vm.Why != "" {
 		p.printf("%s\n", indent("  ", vm.Why))
+	}
+	for _, ph := range bad[min(1, len(bad)):] {
+		why, _, _ := strings.Cut(ph.Text, "\n")
+		p.printf("  also   %s: %s\n", ph.Name, why)
 	}
 	if vm.Host != "" {
 		p.printf("  logs   farm logs %s    (%s)\n", vm.ID, filepath.Join(s.Dir, s.Folder(vm.ID)))
@@ -124,13 +129,17 @@ func (s Summary) failure(p *printer, vm *engine.VMState) {
 	p.printf("  again  "+s.Again+"\n", "'"+vm.ID+"'")
 }
 
-func failedPhase(vm *engine.VMState) string {
+// failedPhases are the phase that decided about the VM and those that failed after it.
+func failedPhases(vm *engine.VMState) []engine.PhaseState {
+	var bad []engine.PhaseState
 	for _, ph := range vm.Phases {
-		if ph.Status != engine.OK && ph.Status != engine.Skipped {
-			return ph.Name
+		switch ph.Status {
+		case engine.OK, engine.Skipped, engine.Ignored:
+		default:
+			bad = append(bad, ph)
 		}
 	}
-	return ""
+	return bad
 }
 
 // taskDetail is the failed task's command, status and last lines of output.

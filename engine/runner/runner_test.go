@@ -69,6 +69,18 @@ func TestRunGoesOnWhereALayerCannotBeMade(t *testing.T) {
 	if got.Status != engine.OK || !strings.Contains(w.trace("a"), "main, terminate") {
 		t.Errorf("%s: %s", got.Status, w.trace("a"))
 	}
+	if got := statuses(got)["create init"]; got != engine.Ignored {
+		t.Errorf("create init: %s", got)
+	}
+}
+
+// statuses are those of a VM's phases by name.
+func statuses(vm engine.VMState) map[string]engine.Status {
+	all := map[string]engine.Status{}
+	for _, ph := range vm.Phases {
+		all[ph.Name] = ph.Status
+	}
+	return all
 }
 
 func TestRunKeepsNothingMoreOnceADiskHasNoLayer(t *testing.T) {
@@ -104,8 +116,8 @@ func TestRunFallsBackWhereALayerCannotBeRestored(t *testing.T) {
 	w.run(t, nil, "a")
 	w.traces = map[string][]string{}
 	w.fail["a overlay vde.0.init"] = errors.New("damaged")
-	if got := w.run(t, nil, "a")["a"]; got.Status != engine.OK {
-		t.Errorf("%s: %s", got.Status, got.Why)
+	if got := w.run(t, nil, "a")["a"]; got.Status != engine.OK || statuses(got)["restore init"] != engine.Ignored {
+		t.Errorf("%s: %s, %v", got.Status, got.Why, statuses(got))
 	}
 	want := "base, overlay vde.0.init, overlay clean, start, dependencies, init, main, terminate, shutdown, remove"
 	if got := w.trace("a"); got != want {

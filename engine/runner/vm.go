@@ -175,9 +175,9 @@ func (v *vmRun) steps(ctx, hard context.Context, steps []engine.Step) {
 		v.reached = v.reached || v.Conn != nil
 		switch {
 		case err == nil:
-		case strings.HasPrefix(name, "create ") && ctx.Err() == nil:
+		case creates(name) && ctx.Err() == nil:
 			v.warn("%v; the run goes on without it", err)
-		case strings.HasPrefix(name, "restore ") && ctx.Err() == nil:
+		case restores(name) && ctx.Err() == nil:
 			v.warn("%v; falling back", err)
 			steps = append(steps[:i+1:i+1], v.replan(ctx, name)...)
 		case v.first == nil:
@@ -189,6 +189,9 @@ func (v *vmRun) steps(ctx, hard context.Context, steps []engine.Step) {
 		}
 	}
 }
+
+func creates(phase string) bool  { return strings.HasPrefix(phase, "create ") }
+func restores(phase string) bool { return strings.HasPrefix(phase, "restore ") }
 
 // replan lists the steps that are left when a state could not be restored.
 func (v *vmRun) replan(ctx context.Context, restored string) []engine.Step {
@@ -243,6 +246,9 @@ func (v *vmRun) timed(ctx context.Context, phase string, f func() error) error {
 		e.Status, e.Text, err = engine.Skipped, why, nil
 	} else if err != nil {
 		e.Status, e.Fault, e.Text = statusOf(err), engine.FaultOf(err), reason(err)
+		if (creates(phase) || restores(phase)) && ctx.Err() == nil {
+			e.Status = engine.Ignored // it costs the layer, not the run
+		}
 	}
 	v.Run.Emit(e)
 	return err
