@@ -38,6 +38,32 @@ func TestRunRefusesWhatMakesNoSense(t *testing.T) {
 	p.nothingLeft()
 }
 
+// TestMachinesThatNoHypervisorCanMakeAreRefusedFirst wants what the hypervisor lacks told before
+// anything is made for the VM.
+func TestMachinesThatNoHypervisorCanMakeAreRefusedFirst(t *testing.T) {
+	p := newProject(t, one, map[string]string{"phases/main.yaml": "- command: uname\n"})
+	inventory := p.read("inventory.yaml")
+	for line, why := range map[string]string{
+		"emulator: /nonexistent/qemu":                            "localhost: no emulator /nonexistent/qemu",
+		"emulator: /bin/true":                                    "localhost: emulator /bin/true: ",
+		"firmware: /nonexistent.fd":                              "localhost: no firmware /nonexistent.fd",
+		"firmware: {loader: auto, nvram_template: /nonexistent}": "localhost: no NVRAM template /nonexistent",
+		"machine: q36":                                           `localhost: no machine type q36 for x86_64, did you mean "q35"?`,
+		"cpu: nosuchcpu":                                         "localhost: no CPU nosuchcpu for x86_64",
+	} {
+		p.write("inventory.yaml", strings.Replace(inventory, "vcpus: 1", "vcpus: 1\n    "+line, 1))
+		plan := p.farm("plan", "inventory.yaml")
+		plan.exits(2)
+		plan.says("no hypervisor (" + why)
+	}
+	o := p.run(2)
+	o.says("no verdict", "no hypervisor can run tiny/amd64 (localhost: ")
+	o.ran("tiny/amd64")
+	p.write("inventory.yaml", strings.Replace(inventory, "vcpus: 1", "vcpus: 1\n    machine: pc\n    cpu: Haswell", 1))
+	p.farm("plan", "inventory.yaml").exits(0)
+	p.nothingLeft()
+}
+
 func TestCheckChangesNothing(t *testing.T) {
 	p := newProject(t, one, map[string]string{
 		"phases/dependencies.yaml": "- {name: Never, command: touch /run/never}\n",

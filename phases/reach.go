@@ -22,11 +22,20 @@ func reach(ctx context.Context, r *engine.Run) error {
 	}
 	pause := time.NewTicker(500 * time.Millisecond)
 	defer pause.Stop()
+	watched, leave := watchConsole(ctx, r)
+	defer leave()
 	told, refused := begun, time.Time{}
+	var last error
 	for {
-		last := try(ctx, r, addr)
-		if last == nil {
+		err := try(watched, r, addr)
+		if err == nil {
 			return settled(ctx, r, begun)
+		}
+		if last == nil || watched.Err() == nil { // one that was cut off says nothing
+			last = err
+		}
+		if gaveUp := (*panicError)(nil); errors.As(context.Cause(watched), &gaveUp) {
+			return stalled(ctx, r, begun, rung(last), gaveUp)
 		}
 		if refused = since(refused, last); !refused.IsZero() && time.Since(refused) > patience(r) {
 			return stalled(ctx, r, begun, rung(last), last)
@@ -106,6 +115,48 @@ func off(ctx context.Context, r *engine.Run) error {
 		return fmt.Errorf("the machine is %s", state)
 	}
 	return nil
+}
+
+// panicError is a guest's kernel that stopped for good.
+type panicError struct{ line string }
+
+func (e *panicError) Error() string { return "the guest's kernel gave up: " + e.line }
+
+// watchConsole ends the context that it returns with a *panicError as its cause when the console
+// shows a kernel's end: nobody has to wait for a guest that will not come. leave ends the watch.
+func watchConsole(ctx context.Context, r *engine.Run) (watched context.Context, leave func()) {
+	watched, cancel := context.WithCancelCause(ctx)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		look := time.NewTicker(5 * time.Second)
+		defer look.Stop()
+		for {
+			select {
+			case <-watched.Done():
+				return
+			case <-look.C:
+			}
+			if line := panicked(watched, r); line != "" {
+				cancel(&panicError{line})
+			}
+		}
+	}()
+	return watched, func() {
+		cancel(nil)
+		<-over
+	}
+}
+
+// panicked is the line in which the guest's kernel says that it stops for good; "" if it does not.
+func panicked(ctx context.Context, r *engine.Run) string {
+	tail := consoleTail(ctx, r, 40)
+	at := strings.LastIndex(tail, "Kernel panic - not syncing")
+	if at < 0 || strings.Contains(tail[at:], "Rebooting in") {
+		return ""
+	}
+	line, _, _ := strings.Cut(tail[at:], "\n")
+	return line
 }
 
 // rung is how far the last try came.

@@ -2,7 +2,6 @@ package phases
 
 import (
 	"context"
-	"fmt"
 
 	"farm/engine"
 )
@@ -36,11 +35,11 @@ func (p startup) Run(ctx context.Context, r *engine.Run) error {
 		TemplateXML: r.Template,
 	})
 	if err != nil {
-		return fmt.Errorf("define %q on %q: %w", r.Name, r.Host.Name(), err)
+		return err
 	}
 	r.Machine = m
 	if err := m.Start(ctx); err != nil {
-		return fmt.Errorf("start %q on %q: %w", r.Name, r.Host.Name(), err)
+		return err
 	}
 	return reach(ctx, r)
 }

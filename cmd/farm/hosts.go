@@ -35,8 +35,9 @@ type hypervisor struct {
 	host   engine.Host
 	layers *images.Store
 	caps   engine.Capabilities
-	dir    string // farm's folder on it
-	err    error  // why it cannot be used
+	dir    string            // farm's folder on it
+	err    error             // why it cannot be used
+	unable map[string]string // VM id: why it cannot make its machine
 
 	// awaits is what its opening waits for, a string; nil before and after.
 	awaits atomic.Value
@@ -153,7 +154,7 @@ func closeAll(hosts []*hypervisor) {
 func (h *hypervisor) forDispatch() dispatch.Host {
 	d := dispatch.Host{
 		Name: h.Name, Caps: h.caps, Labels: h.Labels, Locked: h.Locked,
-		VCPUs: h.VCPUs, MemoryMiB: h.MemoryMiB, VMs: h.VMs,
+		VCPUs: h.VCPUs, MemoryMiB: h.MemoryMiB, VMs: h.VMs, Unable: h.unable,
 	}
 	if h.err != nil && h.Locked == "" {
 		d.Down = h.err.Error()

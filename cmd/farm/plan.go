@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ func newPlanCommand(a *app) *cobra.Command {
 		Short: "Show what a run would do: hosts, phases, and which kept states it would use",
 		Long: "Show for every VM the hypervisor that it would run on, the phases that would run there, and of each state whether a\n" +
 			"kept one would be used; where not, the first thing that moved. Nothing is made or started. The hypervisors are asked\n" +
-			"what they have.",
+			"what they have. The exit status is 2 where a VM has no hypervisor.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.plan(cmd.Context(), args[0], f, asJSON) },
 	}
@@ -76,12 +77,16 @@ func (a *app) plan(ctx context.Context, path string, f *runFlags, asJSON bool) e
 		return err
 	}
 	if asJSON {
-		return a.printJSON(list)
+		err = a.printJSON(list)
+	} else {
+		for _, vm := range list {
+			vm.print(a)
+		}
 	}
-	for _, vm := range list {
-		vm.print(a)
+	if err == nil && slices.ContainsFunc(list, func(vm planned) bool { return vm.Host == "" }) {
+		return &exitError{exitNoVerdict}
 	}
-	return nil
+	return err
 }
 
 func (vm planned) print(a *app) {
@@ -121,7 +126,7 @@ func (p *planner) all(ctx context.Context) ([]planned, error) {
 	list := []planned{}
 	q := dispatch.New(hosts)
 	for _, no := range q.Add(p.vms...) {
-		list = append(list, planned{VM: no.VM.ID, Why: no.String(), States: []plannedState{}, Phases: []string{}})
+		list = append(list, planned{VM: no.VM.ID, Why: no.Why(), States: []plannedState{}, Phases: []string{}})
 	}
 	for {
 		var round []dispatch.Placement

@@ -191,6 +191,7 @@ func (s *session) openHypervisors(ctx context.Context) error {
 		}
 	}
 	s.expand.Facts = facts(s.hosts)
+	s.judgeMachines(ctx)
 	return nil
 }
 

@@ -21,6 +21,8 @@ type Host struct {
 	VCPUs, MemoryMiB, VMs int
 	Locked                string // why nothing may run here; "" = it may
 	Down                  string // why the host cannot be used; "" = it can
+	// Unable says by VM id why the host cannot make that VM's machine, as it was asked about it.
+	Unable map[string]string
 }
 
 // Placement is where one VM runs.
@@ -40,12 +42,17 @@ type Refusal struct {
 // Reason is why one host cannot run a VM.
 type Reason struct{ Host, Why string }
 
-func (r Refusal) String() string {
+// Why holds the reasons.
+func (r Refusal) Why() string {
 	parts := make([]string, len(r.Reasons))
 	for i, reason := range r.Reasons {
 		parts[i] = reason.Host + ": " + reason.Why
 	}
-	return fmt.Sprintf("no hypervisor can run %s (%s)", r.VM.ID, strings.Join(parts, "; "))
+	return strings.Join(parts, "; ")
+}
+
+func (r Refusal) String() string {
+	return fmt.Sprintf("no hypervisor can run %s (%s)", r.VM.ID, r.Why())
 }
 
 // Queue holds VMs that wait and those that run. It is not safe for concurrent use.
@@ -147,6 +154,9 @@ func unfit(h *hostState, vm inventory.VM) string {
 	}
 	if vm.Def.Firmware.Loader == "auto" && len(guest.Firmware) == 0 {
 		return "no UEFI firmware for " + vm.Arch
+	}
+	if why := h.Unable[vm.ID]; why != "" {
+		return why
 	}
 	if total := memory(h); total > 0 && vm.Def.RAMMiB > total {
 		return fmt.Sprintf("%d MiB of memory asked for, %d are there", vm.Def.RAMMiB, total)

@@ -88,14 +88,15 @@ func TestQueueKeepsPlacementsWhenAHostIsAppended(t *testing.T) {
 }
 
 func TestQueueRefusesWithAReasonPerHost(t *testing.T) {
-	hosts := []Host{host("a", "", "x86_64"), host("b", "", "x86_64", "ppc64le")}
+	hosts := []Host{host("a", "", "x86_64"), host("b", "", "x86_64", "ppc64le"), host("c", "", "ppc64le")}
 	hosts[1].Locked = "being repaired"
+	hosts[2].Unable = map[string]string{"debian_12/ppc64le": "no firmware /x.fd"}
 	q := New(hosts)
 	refused := q.Add(vm("debian_12", "ppc64le"), vm("debian_12", "x86_64"))
 	if len(refused) != 1 || q.Waiting() != 1 {
 		t.Fatalf("refused %v, waiting %d; want one of each", refused, q.Waiting())
 	}
-	want := "no hypervisor can run debian_12/ppc64le (a: no emulator for ppc64le (it has x86_64); b: locked: being repaired)"
+	want := "no hypervisor can run debian_12/ppc64le (a: no emulator for ppc64le (it has x86_64); b: locked: being repaired; c: no firmware /x.fd)"
 	if got := refused[0].String(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

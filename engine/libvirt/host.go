@@ -44,6 +44,7 @@ type Host struct {
 
 	caps  kept[engine.Capabilities]
 	ports sync.Mutex // held while a port is allotted
+	asked asked
 }
 
 var _ engine.Host = (*Host)(nil)

@@ -36,9 +36,15 @@ func (h *handshakes) enter(ctx context.Context, key string) (leave func(), err e
 		h.limit[key] = c
 	}
 	h.mu.Unlock()
+	leave = func() { <-c }
 	select {
 	case c <- struct{}{}:
-		return func() { <-c }, nil
+		return leave, nil
+	default: // full
+	}
+	select {
+	case c <- struct{}{}:
+		return leave, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for one of %d logins: %w", maxHandshakes, ctx.Err())
 	}
