@@ -1,7 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"farm/engine"
@@ -15,6 +18,7 @@ type movement struct {
 }
 
 func (m movement) String() string {
+	m = m.narrowed()
 	switch {
 	case m.Was == "":
 		return m.Input + " is new: " + m.Is
@@ -22,6 +26,22 @@ func (m movement) String() string {
 		return m.Input + " does not count any more; it was " + m.Was
 	}
 	return fmt.Sprintf("%s was %s, is %s", m.Input, m.Was, m.Is)
+}
+
+// narrowed is the movement of the first part that differs, where both values are mappings.
+func (m movement) narrowed() movement {
+	var was, is map[string]json.RawMessage
+	if json.Unmarshal([]byte(m.Was), &was) != nil || json.Unmarshal([]byte(m.Is), &is) != nil {
+		return m
+	}
+	all := maps.Clone(was)
+	maps.Copy(all, is)
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		if string(was[key]) != string(is[key]) {
+			return movement{m.Input + " " + strings.ToLower(key), string(was[key]), string(is[key])}
+		}
+	}
+	return m
 }
 
 // firstMoved is the first input, in the order of is, in which two layers differ; ok is false

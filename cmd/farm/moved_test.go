@@ -23,6 +23,7 @@ func TestFirstMovedNamesOldAndNewValue(t *testing.T) {
 		"nothing":     {[]engine.Input{a, b}, []engine.Input{a, b}, ""},
 		"the order":   {[]engine.Input{a, b}, []engine.Input{b, a}, ""},
 		"a value":     {[]engine.Input{a, b}, []engine.Input{a, in("variable b", "3")}, "variable b was 2, is 3"},
+		"a part":      {[]engine.Input{in("machine", `{"Arch":"x","Firmware":""}`)}, []engine.Input{in("machine", `{"Arch":"x","Firmware":"auto"}`)}, `machine firmware was "", is "auto"`},
 		"the first":   {[]engine.Input{a, b}, []engine.Input{in("variable a", "0"), in("variable b", "3")}, "variable a was 1, is 0"},
 		"a new one":   {[]engine.Input{a}, []engine.Input{a, b}, "variable b is new: 2"},
 		"one gone":    {[]engine.Input{a, b}, []engine.Input{b}, "variable a does not count any more; it was 1"},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"farm/engine/libvirt"
 	"farm/inventory"
 	"farm/inventory/expr"
 	"farm/inventory/source"
@@ -68,14 +68,7 @@ func placedLater(name string) bool {
 
 // checkDomain refuses a rendered template that is no domain, and names its file.
 func checkDomain(file, id, text string) error {
-	var domain struct {
-		XMLName xml.Name `xml:"domain"`
-		Type    *string  `xml:"os>type"`
-	}
-	err := xml.Unmarshal([]byte(text), &domain)
-	if err == nil && domain.Type == nil {
-		err = errors.New("<os><type> is missing")
-	}
+	err := libvirt.CheckDomain(text)
 	if err == nil {
 		return nil
 	}

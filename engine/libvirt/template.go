@@ -1,6 +1,7 @@
 package libvirt
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"strconv"
@@ -14,12 +15,9 @@ import (
 // UUID, farm's mark, the console log and the files of the disks, the kernel and the initrd,
 // which farm manages. A domain of type kvm is emulated where a probe saw that KVM does not work.
 func (b *builder) readTemplate() error {
-	t := &libvirtxml.Domain{}
-	if err := t.Unmarshal(b.spec.TemplateXML); err != nil {
+	t, err := parseDomain(b.spec.TemplateXML)
+	if err != nil {
 		return fmt.Errorf("the domain template: %w", err)
-	}
-	if t.OS == nil || t.OS.Type == nil {
-		return fmt.Errorf("the domain template: <os><type> is missing")
 	}
 	b.template = t
 	b.loader = ""
@@ -37,6 +35,24 @@ func (b *builder) readTemplate() error {
 	}
 	b.templateNet()
 	return nil
+}
+
+// CheckDomain refuses the XML of a domain that libvirt's format does not know as one.
+func CheckDomain(text string) error {
+	_, err := parseDomain(text)
+	return err
+}
+
+func parseDomain(text string) (*libvirtxml.Domain, error) {
+	t := &libvirtxml.Domain{}
+	err := t.Unmarshal(text)
+	if number := (*strconv.NumError)(nil); errors.As(err, &number) {
+		return nil, fmt.Errorf("%q stands where a number should", number.Num)
+	}
+	if err == nil && (t.OS == nil || t.OS.Type == nil) {
+		err = errors.New("<os><type> is missing")
+	}
+	return t, err
 }
 
 // templateNet finds how the guest is reached from the template's own forward, or from
