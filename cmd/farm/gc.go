@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,8 +22,9 @@ func newGCCommand(a *app) *cobra.Command {
 		Use:   "gc [INVENTORY]",
 		Short: "Remove what no run owns any more",
 		Long: "Remove machines and their files that a run left behind because it was cut off, machines that were kept\n" +
-			"and whose time is over, images left half made with the processes that still make them, and ports of\n" +
-			"machines that are gone, on the hypervisors of INVENTORY; without it on this machine's own.\n" +
+			"and whose time is over, images left half made with the processes that still make them, programs that\n" +
+			"image sources left running, and ports of machines that are gone, on the hypervisors of INVENTORY;\n" +
+			"without it on this machine's own.\n" +
 			"Nothing that farm did not make is touched, and nothing of another user, controller or FARM_HOME\n" +
 			"whose lease is not over.",
 		Args: cobra.MaximumNArgs(1),
@@ -44,8 +46,8 @@ func newGCCommand(a *app) *cobra.Command {
 // leftover is what no run owns any more, as `farm gc --json` prints it.
 type leftover struct {
 	Host string `json:"host"`
-	Kind string `json:"kind"` // machine, files, record, image or port
-	Name string `json:"name"` // of the machine; of an image its file; of a port its number
+	Kind string `json:"kind"` // machine, files, record, image, programs or port
+	Name string `json:"name"` // of the machine; of an image its folder, and of programs their image's; of a port its number
 	VM   string `json:"vm,omitempty"`
 	Why  string `json:"why"`
 }
@@ -191,11 +193,16 @@ func (a *app) gcHost(ctx context.Context, s *store.Store, h *hypervisor, runs ma
 	return removed, nil
 }
 
-// sweep removes the images that killed runs left half made.
+// sweep removes the images that killed runs left half made, and ends programs that went on after theirs.
 func (a *app) sweep(ctx context.Context, h *hypervisor, dry bool) (removed []leftover, err error) {
 	swept, err := h.layers.Sweep(ctx, dry)
-	for _, name := range swept {
-		file := path.Join(h.layers.Dir(), "tmp", name)
+	for _, w := range swept {
+		file := path.Join(h.layers.Dir(), "tmp", w.Name)
+		if w.Programs != nil {
+			why := "the image that they were to make is done or given up: " + strings.Join(w.Programs, ", ")
+			a.finds(&removed, leftover{Host: h.Name, Kind: "programs", Name: file, Why: why}, "programs of "+file)
+			continue
+		}
 		a.finds(&removed, leftover{Host: h.Name, Kind: "image", Name: file, Why: "the run that made this image was ended"}, file)
 	}
 	return removed, err

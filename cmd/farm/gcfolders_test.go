@@ -3,13 +3,16 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"farm/engine"
+	"farm/engine/images"
 	"farm/engine/local"
 	"farm/engine/store"
 	"farm/inventory"
@@ -123,5 +126,43 @@ func TestClaimIsRenewed(t *testing.T) {
 	}
 	if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o700 {
 		t.Errorf("the folder: %v, %v", st, err)
+	}
+}
+
+func TestSweepTellsProgramsFromImages(t *testing.T) {
+	h := localHost(t, nil)
+	layers, err := images.Open(t.Context(), h.conn, h.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.layers = layers
+	key := filepath.Join(layers.Dir(), "tmp", strings.Repeat("f", 64))
+	if err := os.Mkdir(key+".HALF", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	stray := exec.Command("sleep", "100")
+	stray.Env = append(os.Environ(), "FARM_WORK="+key+".GONE")
+	if err := stray.Start(); err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan error, 1)
+	go func() { over <- stray.Wait() }()
+	t.Cleanup(func() { stray.Process.Kill() })
+	for _, dry := range []bool{true, false} {
+		var said bytes.Buffer
+		a := &app{err: &said}
+		got, err := a.sweep(t.Context(), h, dry)
+		if err != nil || len(got) != 2 || got[0].Kind != "image" || got[1].Kind != "programs" || got[1].Name != key+".GONE" {
+			t.Fatalf("dry %v: %+v, %v", dry, got, err)
+		}
+		line := fmt.Sprintf("hv: programs of %s.GONE: the image that they were to make is done or given up: sleep (%d)\n", key, stray.Process.Pid)
+		if !strings.HasSuffix(said.String(), line) {
+			t.Errorf("dry %v: said %q, not %q", dry, said.String(), line)
+		}
+	}
+	select {
+	case <-over:
+	case <-time.After(30 * time.Second):
+		t.Error("the program goes on")
 	}
 }

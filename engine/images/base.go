@@ -90,11 +90,8 @@ func (s *Store) prepare(ctx context.Context, p engine.Preparation, pl *plan) (en
 		return engine.Layer{}, err
 	}
 	l, err := s.within(tmp).prepareIn(ctx, tmp, p, pl)
-	remove := func() error { return s.remove(ctx, tmp) }
-	if err != nil { // what a callback started and lost sight of must not go on
-		remove = func() error { return s.drop(ctx, tmp) }
-	}
-	if gone := remove(); gone != nil && !errors.Is(gone, engine.ErrUnreachable) {
+	// What a callback started and lost sight of must not go on, be there an image or none.
+	if gone := s.drop(ctx, tmp); gone != nil && !errors.Is(gone, engine.ErrUnreachable) {
 		warn(p, fmt.Sprintf("the work folder %q on %s stays: %v", tmp, s.conn, gone))
 	}
 	return l, err

@@ -94,42 +94,6 @@ func (s *Store) remove(ctx context.Context, dirs ...string) error {
 	return err
 }
 
-// Sweep ends and removes what killed preparations left, and returns the names of those folders;
-// with dry it only names them. Work that is under way, in any process, is left alone, and so is a
-// folder in which something is mounted.
-func (s *Store) Sweep(ctx context.Context, dry bool) ([]string, error) {
-	fail := func(err error) error {
-		return engine.Blame(engine.FarmFault, fmt.Errorf("sweep the image store on %s: %w", s.conn, err))
-	}
-	out, err := s.sh(ctx, `cd "$1/tmp" && for d in *; do [ -e "$d" ] && printf '%s\n' "$d"; done; :`, s.dir)
-	if err != nil {
-		return nil, fail(err)
-	}
-	what := "rm"
-	if dry {
-		what = "name"
-	}
-	args := []string{path.Join(s.dir, "tmp"), what}
-	for name := range strings.Lines(out) {
-		name = strings.TrimSuffix(name, "\n")
-		key, _, _ := strings.Cut(name, ".")
-		args = append(args, s.lockFile("layer "+key), name)
-	}
-	out, err = s.sh(ctx, dropScript+`
-cd "$1" || exit; root=$PWD; what=$2; shift 2
-while [ $# -gt 0 ]; do
-	(
-		exec 9>>"$1" && flock -n 9 && ours "$2" && ! mounted "$root/$2" || exit
-		if [ "$what" = name ] || drop "$root/$2"; then printf "%s\n" "$2"; fi
-	)
-	shift 2
-done; :`, args...)
-	if err != nil {
-		return nil, fail(err)
-	}
-	return strings.Fields(out), nil
-}
-
 // me names this process in locks, for people.
 func me() string {
 	host, _ := os.Hostname()

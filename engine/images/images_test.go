@@ -371,7 +371,7 @@ func TestSweepLeavesWorkUnderWay(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if !slices.Equal(got, []string{dead}) {
+			if !slices.Equal(names(got), []string{dead}) {
 				t.Errorf("dry %v: swept %q", dry, got)
 			}
 			if _, err := os.Stat(filepath.Join(s.Dir(), "tmp", dead)); (err == nil) != dry {

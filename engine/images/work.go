@@ -62,6 +62,26 @@ drop() {
 }
 `
 
+// strayScript defines the shell function `strays TMP`, which prints name, process and command of
+// this user's processes that carry the mark of a folder below TMP that is gone. The folder is looked
+// for after the mark was read, as it is there before anything carries its mark; and also as the
+// process sees files, since one in a container has the same names for others. The mark that the
+// shell itself inherited is left out: with it would go the farm that asks. No lock is needed to end
+// them, as the name of a folder is never used again.
+const strayScript = `
+strays() {
+	grep -lzF -e "` + workMark + `=$1/" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid _; do
+		mark=$(tr '\n\000' '?\n' 2>/dev/null <"/proc/$pid/environ" | sed -n 's/^` + workMark + `=//p' | head -n 1)
+		name=${mark#"$1"/}
+		case $name in "$mark" | "" | .* | *[!0-9A-Za-z.]*) continue ;; esac
+		[ -O "/proc/$pid" ] && [ "$mark" != "${` + workMark + `-}" ] || continue
+		[ -d "$1" ] && [ ! -e "$mark" ] && [ ! -e "/proc/$pid/root$mark" ] || continue
+		comm=; read -r comm 2>/dev/null <"/proc/$pid/comm"
+		printf '%s\t%s\t%s\n' "$name" "$pid" "$comm"
+	done
+}
+`
+
 // within is the store as the work in a folder sees it: every command carries the folder's
 // mark. It makes layers' files, it neither locks nor waits for room.
 func (s *Store) within(dir string) *Store {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -68,6 +69,20 @@ func (w worker) runs() bool {
 	}
 }
 
+// names are those of the folders that were swept, and the commands of programs, without their numbers.
+func names(all []Swept) (list []string) {
+	for _, w := range all {
+		if w.Programs == nil {
+			list = append(list, w.Name)
+		}
+		for _, p := range w.Programs {
+			comm, _, _ := strings.Cut(p, " (")
+			list = append(list, w.Name+": "+comm)
+		}
+	}
+	return list
+}
+
 func half(t *testing.T, s *Store, name string) string {
 	t.Helper()
 	dir := filepath.Join(s.Dir(), "tmp", name)
@@ -111,15 +126,15 @@ func TestSweepEndsWhatStillWorks(t *testing.T) {
 	dead := work(t, forks, "FARM_WORK="+dir)
 	others := []worker{
 		work(t, forks),
-		work(t, forks, "FARM_WORK="+dir+"Y"),
+		work(t, forks, "FARM_WORK="+dir+"_"), // no name that farm gives
 		work(t, forks, "FARM_WORK="+filepath.Dir(dir)),
 		work(t, forks, "NOT_FARM_WORK="+dir),
 		work(t, "echo; exec sleep 100 # FARM_WORK="+dir),
 	}
-	if got, err := s.Sweep(t.Context(), true); err != nil || !slices.Equal(got, []string{name}) || !dead.runs() {
+	if got, err := s.Sweep(t.Context(), true); err != nil || !slices.Equal(names(got), []string{name}) || !dead.runs() {
 		t.Fatalf("dry: %q, %v, the process runs: %v", got, err, dead.runs())
 	}
-	if got, err := s.Sweep(t.Context(), false); err != nil || !slices.Equal(got, []string{name}) {
+	if got, err := s.Sweep(t.Context(), false); err != nil || !slices.Equal(names(got), []string{name}) {
 		t.Fatalf("%q, %v", got, err)
 	}
 	dead.ended(t)
@@ -184,4 +199,93 @@ func TestFailedPreparationEndsWhatItStarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	left.ended(t)
+}
+
+func TestPreparationEndsWhatCallbacksLeftRunning(t *testing.T) {
+	s := open(t, newHost(t))
+	var left, freed, other worker
+	var tmp string
+	p := preparation(func(ctx context.Context, im *engine.Image) error {
+		tmp = filepath.Dir(im.TmpDir)
+		left = work(t, "echo; setsid sleep 100 & wait", "FARM_WORK="+tmp)
+		freed = work(t, "exec env -u FARM_WORK sh -c 'echo; exec sleep 100'", "FARM_WORK="+tmp)
+		other = work(t, "echo; exec sleep 100", "FARM_WORK="+half(t, s, strings.Repeat("b", 64)+".Y"))
+		_, err := im.Conn.Exec(ctx, engine.Cmd{Script: "setsid sleep 100 >/dev/null 2>&1 </dev/null & echo $! >" + filepath.Join(s.Dir(), "pid")})
+		return err
+	})
+	base(t, s, p)
+	left.ended(t)
+	if !freed.runs() || !other.runs() {
+		t.Errorf("the one without mark runs: %v, that of another folder: %v", freed.runs(), other.runs())
+	}
+	pid, err := os.ReadFile(filepath.Join(s.Dir(), "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if env, _ := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/environ"); strings.Contains(string(env), tmp) {
+		t.Error("what the callback's command started goes on")
+	}
+	if _, err := os.Stat(tmp); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the folder: %v", err)
+	}
+}
+
+func TestSweepEndsProgramsWhoseFolderIsGone(t *testing.T) {
+	h := newHost(t)
+	key := strings.Repeat("c", 64)
+	mine := filepath.Join(h.home, "farm", "tmp", key+".MINE")
+	t.Setenv("FARM_WORK", mine) // what asks was itself started by a callback
+	s := open(t, h)
+	release, err := s.lockLayer(t.Context(), key, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	there := half(t, s, key+".X")
+	gone := there + "Y"
+	const rest = "echo; exec sleep 100"
+	bare := func(env, script string) worker {
+		return work(t, "exec env -u FARM_WORK "+env+" sh -c '"+script+"'", "FARM_WORK="+gone)
+	}
+	stray := work(t, "sleep 100 & echo; wait", "FARM_WORK="+gone)
+	others := map[string]worker{
+		"without mark":            bare("", rest),
+		"of a folder in use":      work(t, rest, "FARM_WORK="+there),
+		"of another store":        work(t, rest, "FARM_WORK="+filepath.Join(t.TempDir(), "tmp", filepath.Base(gone))),
+		"of a folder further in":  work(t, rest, "FARM_WORK="+gone+"/work"),
+		"of all folders":          work(t, rest, "FARM_WORK="+filepath.Dir(gone)+"/"),
+		"with another variable":   bare("NOT_FARM_WORK="+gone, rest),
+		"with lines in a value":   bare("X='\nFARM_WORK="+gone+"'", rest),
+		"with the asker's mark":   work(t, rest),
+		"with the mark elsewhere": bare("", rest+" # FARM_WORK="+gone),
+	}
+	want := []string{filepath.Base(gone) + ": sh", filepath.Base(gone) + ": sleep"}
+	for _, dry := range []bool{true, false} {
+		got, err := s.Sweep(t.Context(), dry)
+		told := names(got)
+		slices.Sort(told)
+		if err != nil || !slices.Equal(told, want) || len(got) != 1 {
+			t.Fatalf("dry %v: %q, not %q, %v", dry, told, want, err)
+		}
+		if dry && !stray.runs() {
+			t.Fatal("a dry sweep ended it")
+		}
+	}
+	stray.ended(t)
+	for what, w := range others {
+		if !w.runs() {
+			t.Errorf("a program %s was ended", what)
+		}
+	}
+	if got, err := s.Sweep(t.Context(), false); err != nil || len(got) > 0 {
+		t.Errorf("afterwards: %q, %v", names(got), err)
+	}
+}
+
+func TestSweptFromKeepsTerminalsSafe(t *testing.T) {
+	got := sweptFrom("a.X\nb.Y\t7\tsl\x1bep\nb.Y\t8\t\nc.Z\t9\ttwo words\n")
+	want := []Swept{{Name: "a.X"}, {"b.Y", []string{"sl?ep (7)", "? (8)"}}, {"c.Z", []string{"two words (9)"}}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q, not %q", got, want)
+	}
 }
