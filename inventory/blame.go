@@ -79,10 +79,28 @@ func (b *builder) pair(w *wish) *pair {
 func (p *pair) fail(def *definition, err error) {
 	for _, one := range source.Flatten(err) {
 		if !p.follows(def, one) {
-			p.faults = append(p.faults, one)
+			p.faults = append(p.faults, p.unseen(one))
 		}
 	}
 	p.partial = p.partial || err != nil
+}
+
+// unseen tells of an undefined variable that it is one of the VM's groups: those come after definitions.
+func (p *pair) unseen(err error) error {
+	var undefined *expr.UndefinedError
+	bad, ok := err.(*source.Error)
+	if !ok || bad.Hint != "" || !errors.As(err, &undefined) {
+		return err
+	}
+	for _, name := range p.inv.vmGroups(VM{Platform: p.wish.platform, Target: p.wish.target}) {
+		of, _ := p.inv.vars.get("group_vars", name) // a fault there is told elsewhere
+		if gr := p.inv.graph.groups[name]; gr != nil && gr.vars.Has(undefined.Name) || of.Has(undefined.Name) {
+			told := *bad
+			told.Hint = fmt.Sprintf("the group %s sets it, but definitions see the variables of `all` and of the hypervisor", name)
+			return &told
+		}
+	}
+	return err
 }
 
 // follows reports whether a fault, found in def, is there because something else is wrong.
