@@ -87,15 +87,19 @@ func (c cache) keep(ctx context.Context, addr string, rec fetched) error {
 func (f *fetch) download(ctx context.Context, im *engine.Image, c cache, want checksum) (string, error) {
 	addrs := append([]string{f.Src}, f.Mirrors...)
 	var object string
+	addr := f.Src
+	ctx, stop := f.bounded(ctx)
+	defer stop()
 	err := f.again(ctx, f.Retries, func(try int) error {
 		var err error
-		object, err = f.attempt(ctx, im, c, addrs[try%len(addrs)], want)
+		addr = addrs[try%len(addrs)]
+		object, err = f.attempt(ctx, im, c, addr, want)
 		if err != nil && ctx.Err() == nil {
 			emit(im, engine.Progress, "download of %s broken off: %v", f.base(), err)
 		}
 		return err
 	})
-	return object, err
+	return object, f.late(ctx, addr, "downloaded", f.clock.come(), err)
 }
 
 // errStalled is the cause of a download that gets no bytes any more.
@@ -148,9 +152,11 @@ func (f *fetch) attempt(ctx context.Context, im *engine.Image, c cache, addr str
 func (f *fetch) write(ctx context.Context, im *engine.Image, s *stream, part string, cancel context.CancelCauseFunc) error {
 	stall := time.AfterFunc(stallLimit, func() { cancel(errStalled) })
 	defer stall.Stop()
-	got, last := s.offset, time.Now()
+	f.clock.size = s.Size
+	f.clock.got.Store(s.offset)
+	last := time.Now()
 	b := &body{src: s, stall: stall, limit: stallLimit, on: func(n int) {
-		got += int64(n)
+		got := f.clock.got.Add(int64(n))
 		if time.Since(last) >= 2*time.Second {
 			last = time.Now()
 			emit(im, engine.Progress, "fetched %s of %s", mib(got, s.Size), f.base())
@@ -161,6 +167,7 @@ func (f *fetch) write(ctx context.Context, im *engine.Image, s *stream, part str
 		script = `cat >"$1"`
 	}
 	out, err := im.Conn.Exec(ctx, engine.Cmd{Argv: []string{"/bin/sh", "-c", script, "farm", part}, Dir: "/", Stdin: b})
+	got := f.clock.got.Load()
 	switch {
 	case context.Cause(ctx) == errStalled:
 		return errStalled

@@ -35,12 +35,15 @@ type fetch struct {
 	Checksum string `yaml:"checksum|checksum_url|checksums"`
 	// ChecksumName is the file's name in that list; default the last part of Src.
 	ChecksumName string `yaml:"checksum_name"`
-	// Timeout bounds the whole download; default two hours.
+	// Timeout bounds the whole download, all tries and mirrors together, from the first question to
+	// the server on; default two hours.
 	Timeout time.Duration `yaml:"timeout"`
-	// Retries is how often a failed download is taken up again; default 5.
+	// Retries is how often a failed download is taken up again; default 5. Each of the mirrors is
+	// tried once at least.
 	Retries int `yaml:"retries"`
 
 	pause time.Duration // between attempts, doubled each time
+	clock clock
 }
 
 func newFetch() engine.Callback { return &fetch{Timeout: atLast, Retries: 5, pause: time.Second} }
@@ -54,6 +57,7 @@ func remoteAddr(text string) bool {
 // Key is the published checksum or the server's word on the file's version; the
 // arguments say the rest.
 func (f *fetch) Key(ctx context.Context, im *engine.Image) (string, error) {
+	f.start()
 	if !remoteAddr(f.Src) {
 		if scheme, _, ok := strings.Cut(f.Src, "://"); ok && scheme != "file" {
 			return "", engine.Blamef(engine.UserFault, "`src` %q: the scheme %q is not http, https, ftp or file", redact(f.Src), scheme)
@@ -79,8 +83,7 @@ var thisRun = rand.Text()
 
 // Run puts the file into the work folder.
 func (f *fetch) Run(ctx context.Context, im *engine.Image) error {
-	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
-	defer cancel()
+	f.start()
 	name := f.Dest
 	if name == "" || strings.HasSuffix(name, "/") {
 		name += f.base()
@@ -102,17 +105,21 @@ func (f *fetch) Run(ctx context.Context, im *engine.Image) error {
 // object is the file in the cache; dest itself where it came from a path.
 func (f *fetch) object(ctx context.Context, im *engine.Image, dest string) (string, error) {
 	if !remoteAddr(f.Src) {
-		return dest, f.local(ctx, im, dest)
+		ctx, cancel := f.bounded(ctx)
+		defer cancel()
+		return dest, f.late(ctx, f.Src, "copied", "", f.local(ctx, im, dest))
 	}
 	want, err := f.want(ctx, im)
 	if err != nil {
 		return "", err
 	}
+	asked := time.Now()
 	release, err := im.Lock(ctx, "download "+f.base())
 	if err != nil {
 		return "", err
 	}
 	defer release()
+	f.clock.end = f.clock.end.Add(time.Since(asked)) // another VM's download has a timeout of its own
 	c := cache{im}
 	if want.algo != "" {
 		if file, err := c.object(ctx, want); err != nil || file != "" {
@@ -198,8 +205,11 @@ func (f *fetch) list(ctx context.Context, im *engine.Image, addr string) (string
 		return old, err
 	}
 	var text string
-	err = f.again(ctx, min(f.Retries, 2), func(int) error {
-		ctx, cancel := context.WithTimeout(ctx, stallLimit)
+	var got int64
+	limited, stop := f.bounded(ctx)
+	defer stop()
+	err = f.again(limited, min(f.Retries, 2), func(int) error {
+		ctx, cancel := context.WithTimeout(limited, stallLimit)
 		defer cancel()
 		s, err := openRemote(ctx, addr, 0, version{})
 		if err != nil {
@@ -207,12 +217,14 @@ func (f *fetch) list(ctx context.Context, im *engine.Image, addr string) (string
 		}
 		defer s.Close()
 		b, err := io.ReadAll(io.LimitReader(s, most+1))
+		got = int64(len(b))
 		if len(b) > most {
 			return permanent{fmt.Errorf("the list is longer than %d bytes", most)}
 		}
 		text = string(b)
 		return err
 	})
+	err = f.late(limited, addr, "downloaded", come(got, -1), err)
 	if err != nil {
 		if old == "" || ctx.Err() != nil {
 			return "", err
@@ -240,11 +252,16 @@ func (f *fetch) version(ctx context.Context, im *engine.Image) (now version, old
 		return rec.Version, true, nil
 	}
 	addrs := append([]string{f.Src}, f.Mirrors...)
-	err = f.again(ctx, min(f.Retries, 2), func(try int) error {
+	addr := f.Src
+	limited, stop := f.bounded(ctx)
+	defer stop()
+	err = f.again(limited, min(f.Retries, 2), func(try int) error {
 		var err error
-		now, err = probe(ctx, addrs[try%len(addrs)])
+		addr = addrs[try%len(addrs)]
+		now, err = probe(limited, addr)
 		return err
 	})
+	err = f.late(limited, addr, "answered", f.clock.come(), err)
 	if err == nil || rec.SHA256 == "" || ctx.Err() != nil {
 		return now, false, err
 	}

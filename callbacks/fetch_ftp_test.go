@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// ftpServer serves one file to one client after the other; the first transfer ends early.
-func ftpServer(t *testing.T, content string) string {
+// ftpServer serves one file to one client after the other; the first transfer ends early, after hang.
+func ftpServer(t *testing.T, content string, hang func()) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -25,7 +25,7 @@ func ftpServer(t *testing.T, content string) string {
 			if err != nil {
 				return
 			}
-			if serveFTP(conn, content, first) {
+			if serveFTP(conn, content, first, hang) {
 				first = false
 			}
 		}
@@ -33,7 +33,7 @@ func ftpServer(t *testing.T, content string) string {
 	return "ftp://" + l.Addr().String()
 }
 
-func serveFTP(conn net.Conn, content string, cut bool) (sent bool) {
+func serveFTP(conn net.Conn, content string, cut bool, hang func()) (sent bool) {
 	defer conn.Close()
 	say := func(format string, args ...any) { fmt.Fprintf(conn, format+"\r\n", args...) }
 	data, err := net.Listen("tcp", "127.0.0.1:0")
@@ -72,6 +72,9 @@ func serveFTP(conn net.Conn, content string, cut bool) (sent bool) {
 				part = part[:len(part)/2]
 			}
 			io.WriteString(c, part)
+			if cut {
+				hang()
+			}
 			c.Close()
 			say("226 done")
 			return true
@@ -84,7 +87,7 @@ func serveFTP(conn net.Conn, content string, cut bool) (sent bool) {
 
 func TestFetchFTPResumes(t *testing.T) {
 	im, _ := newImage(t)
-	addr := ftpServer(t, content)
+	addr := ftpServer(t, content, func() {})
 	cb := callback(t, "fetch", "src", addr+"/pub/disk.img", "sha256", sum256(content))
 	if err := cb.Run(t.Context(), im); err != nil {
 		t.Fatal(err)

@@ -19,11 +19,16 @@ type ftpFile struct {
 	control net.Conn
 	data    net.Conn
 	stop    func() bool
+	ctx     context.Context // of the download; closes both when it ends
 }
 
 func (f *ftpFile) Read(p []byte) (int, error) {
 	f.data.SetReadDeadline(time.Now().Add(stallLimit))
-	return f.data.Read(p)
+	n, err := f.data.Read(p)
+	if err != nil && f.ctx.Err() != nil {
+		err = context.Cause(f.ctx) // it was closed for that
+	}
+	return n, err
 }
 
 func (f *ftpFile) Close() error {
@@ -49,7 +54,7 @@ func openFTP(ctx context.Context, addr string, offset int64) (_ *stream, err err
 	if err != nil {
 		return nil, err
 	}
-	f := &ftpFile{control: conn, stop: context.AfterFunc(ctx, func() { conn.Close() })}
+	f := &ftpFile{control: conn, stop: context.AfterFunc(ctx, func() { conn.Close() }), ctx: ctx}
 	defer func() {
 		if err != nil {
 			f.stop()
@@ -98,6 +103,9 @@ func openFTP(ctx context.Context, addr string, offset int64) (_ *stream, err err
 	if f.data, err = dialer.DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(dataPort))); err != nil {
 		return nil, err
 	}
+	stop, data := f.stop, f.data
+	ended := context.AfterFunc(ctx, func() { data.Close() })
+	f.stop = func() bool { ended(); return stop() }
 	if offset > 0 {
 		if _, err := ask(350, "REST %d", offset); err == nil {
 			s.offset = offset
