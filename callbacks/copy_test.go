@@ -38,7 +38,12 @@ func TestCopyAndInstall(t *testing.T) {
 		{"copy", "missing.img", "x", `"missing.img" is not on localhost`},
 		{"copy", "old.img", "/etc/x", "outside of the work folder"},
 		{"install_to_libvirt", "old.img", "/etc/x", "outside of the pool folder"},
-		{"install_to_libvirt", "old.img", "..", "names no file"},
+		{"install_to_libvirt", "old.img", "sub/..", "names no file"},
+		{"install_to_libvirt", "old.img", "..", "outside of the pool folder"},
+		{"install_to_libvirt", "old.img", "sub/../../x", "outside of the pool folder"},
+		{"install_to_libvirt", "old.img", "../", "outside of the pool folder"},
+		{"install_to_libvirt", "../old.img", "x", "outside of the work folder"},
+		{"copy", "../../old.img", "x", "outside of the work folder"},
 	} {
 		if err := run(tt.callback, "src", tt.src, "dest", tt.dest); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: got %v", tt, err)

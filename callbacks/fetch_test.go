@@ -179,6 +179,9 @@ func TestFetchRefuses(t *testing.T) {
 		"wrong length":     {[]any{"src", s.URL + "/disk.img", "checksum", "sha512:" + sum256("")}, false, "is no checksum"},
 		"missing path":     {[]any{"src", "/no/such/file"}, false, `"/no/such/file"`},
 		"dest escapes":     {[]any{"src", s.URL + "/disk.img", "dest", "/etc/passwd"}, false, "outside of the work folder"},
+		"dest climbs":      {[]any{"src", s.URL + "/disk.img", "dest", "a/../../../x"}, false, `"a/../../../x" is outside of the work folder; use a path below it`},
+		"dest is above":    {[]any{"src", s.URL + "/disk.img", "dest", "../"}, false, "outside of the work folder"},
+		"src climbs":       {[]any{"src", "../x"}, false, "outside of the work folder"},
 		"list without it":  {[]any{"src", s.URL + "/disk.img", "checksum", s.URL + "/disk.img"}, false, "holds no SHA-256"},
 		"foreign file URL": {[]any{"src", "file://server/share"}, false, "no address of a local file"},
 	} {

@@ -46,8 +46,14 @@ func under(dir, name string) (string, bool) {
 	return rel, ok
 }
 
+// climbs reports whether a relative name leads out of the folder that it is in.
+func climbs(name string) bool {
+	name = path.Clean(name)
+	return name == ".." || strings.HasPrefix(name, "../")
+}
+
 // place is where a callback writes a file that its argument names: below the work
-// folder, which stands for the definition's tmp_dir. Names cannot lead out of it.
+// folder, which stands for the definition's tmp_dir. Names that lead out of it are refused.
 func place(im *engine.Image, name string) (string, error) {
 	if rel, ok := under(im.VM.Def.Metadata.TmpDir, name); ok && path.IsAbs(name) {
 		name = rel
@@ -57,6 +63,9 @@ func place(im *engine.Image, name string) (string, error) {
 	}
 	if path.IsAbs(name) {
 		return "", engine.Blamef(engine.UserFault, "%q is outside of the work folder; use a relative path", name)
+	}
+	if climbs(name) {
+		return "", engine.Blamef(engine.UserFault, "%q is outside of the work folder; use a path below it", name)
 	}
 	inner := path.Join("/", name)
 	if inner == "/" {
@@ -70,6 +79,10 @@ func place(im *engine.Image, name string) (string, error) {
 func existing(ctx context.Context, im *engine.Image, name string) (string, error) {
 	if name == "" {
 		return "", engine.Blamef(engine.UserFault, "`src` is missing")
+	}
+	if climbs(name) {
+		_, err := place(im, name)
+		return "", err
 	}
 	places := real(im, name)
 	if p, err := place(im, name); err == nil {

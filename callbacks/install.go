@@ -36,7 +36,7 @@ func (c *installToLibvirt) Run(ctx context.Context, im *engine.Image) error {
 	if rel, ok := under(im.VM.Def.Metadata.PoolDir, name); ok {
 		name = rel
 	}
-	if path.IsAbs(name) {
+	if path.IsAbs(name) || climbs(name) {
 		return engine.Blamef(engine.UserFault, "`dest` %q is outside of the pool folder %q; use a name below it", c.Dest, im.VM.Def.Metadata.PoolDir)
 	}
 	dest := path.Join(im.PoolDir, path.Join("/", name))

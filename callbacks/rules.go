@@ -15,6 +15,7 @@ import (
 
 func (f *fetch) Rules() value.Rules {
 	return value.Rules{
+		{Path: "dest", Rule: within},
 		{Path: "src", Rule: fetchable}, {Path: "url", Rule: fetchable}, {Path: "mirrors[]", Rule: fetchable},
 		{Path: "sha256", Rule: digest("sha256")}, {Path: "sha512", Rule: digest("sha512")},
 		{Path: "checksum", Rule: listed}, {Path: "checksums", Rule: listed}, {Path: "checksum_url", Rule: listed},
@@ -22,24 +23,37 @@ func (f *fetch) Rules() value.Rules {
 	}
 }
 
+func (c *copyFile) Rules() value.Rules {
+	return value.Rules{{Path: "src", Rule: within}, {Path: "dest", Rule: within}}
+}
+
+func (c *installToLibvirt) Rules() value.Rules {
+	return value.Rules{{Path: "src", Rule: within}, {Path: "dest", Rule: withinPool}}
+}
+
+func (c *setupCloudinitISO) Rules() value.Rules {
+	return value.Rules{{Path: "dest", Rule: within}}
+}
+
 func (u *unarchive) Rules() value.Rules {
-	return value.Rules{{Path: "max_size", Rule: value.Whole(1, math.MaxInt64, "bytes")}}
+	return value.Rules{{Path: "src", Rule: within}, {Path: "dest", Rule: within}, {Path: "max_size", Rule: value.Whole(1, math.MaxInt64, "bytes")}}
 }
 
 func (c *imgConvert) Rules() value.Rules {
-	return value.Rules{{Path: "from", Rule: imageFormat}, {Path: "from_format", Rule: imageFormat}, {Path: "to", Rule: imageFormat}, {Path: "to_format", Rule: imageFormat}}
+	return value.Rules{{Path: "src", Rule: within}, {Path: "dest", Rule: within}, {Path: "from", Rule: imageFormat}, {Path: "from_format", Rule: imageFormat}, {Path: "to", Rule: imageFormat}, {Path: "to_format", Rule: imageFormat}}
 }
 
 func (c *extendAndConvert) Rules() value.Rules {
 	own := value.OneOf("qcow2", "raw")
 	return value.Rules{
+		{Path: "src", Rule: within}, {Path: "dest", Rule: within},
 		{Path: "size", Rule: value.Size}, {Path: "partition_number", Rule: value.Whole(0, 128, "")},
 		{Path: "from", Rule: imageFormat}, {Path: "from_format", Rule: imageFormat}, {Path: "to", Rule: own}, {Path: "to_format", Rule: own},
 	}
 }
 
 func (c *setupImage) Rules() value.Rules {
-	return value.Rules{{Path: "format", Rule: imageFormat}, {Path: "partition_number", Rule: value.Whole(0, 128, "")}}
+	return value.Rules{{Path: "src", Rule: within}, {Path: "format", Rule: imageFormat}, {Path: "partition_number", Rule: value.Whole(0, 128, "")}}
 }
 
 func (b *bootstrap) Rules() value.Rules {
@@ -74,6 +88,22 @@ func words(rule value.Rule) value.Rule {
 	}
 }
 
+// within takes names below the work folder, and absolute ones: what tmp_dir is, a rule does not know.
+func within(v any) (what, hint string) {
+	if text := value.Text(v); climbs(text) {
+		return fmt.Sprintf("is %q, outside of the work folder", text), "a path below it"
+	}
+	return "", ""
+}
+
+// withinPool is within, for the pool folder.
+func withinPool(v any) (what, hint string) {
+	if text := value.Text(v); climbs(text) {
+		return fmt.Sprintf("is %q, outside of the pool folder", text), "a path below it"
+	}
+	return "", ""
+}
+
 func fetchable(v any) (what, hint string) {
 	text := value.Text(v)
 	scheme, rest, ok := strings.Cut(text, "://")
@@ -82,6 +112,8 @@ func fetchable(v any) (what, hint string) {
 		return fmt.Sprintf("is %q", redact(text)), "an address of http, https, ftp or file, or a path"
 	case ok && strings.Trim(rest, "/") == "":
 		return fmt.Sprintf("is %q, an address of nothing", redact(text)), ""
+	case !ok:
+		return within(v)
 	}
 	return "", ""
 }
