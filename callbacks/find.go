@@ -2,6 +2,7 @@ package callbacks
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -21,7 +22,8 @@ import (
 )
 
 // RunTasks runs a user's task file on the host of im, with the variables vm, source, task,
-// source_index and task_index besides the host's own.
+// source_index and task_index besides the host's own. A task that fails is a FarmFault, for nothing was tested; a wrong
+// file is a UserFault.
 type RunTasks func(ctx context.Context, im *engine.Image, file string, vars *value.Dict) error
 
 // ReadBy lists what the outcome of a user's task file depends on beside its arguments and the
@@ -213,7 +215,8 @@ type userProgram struct {
 	Args     *value.Dict `yaml:",rest"` // any; the program sees them as `task`
 }
 
-// Run uploads the program and runs it.
+// Run uploads the program and runs it. That it fails, or answers what is no answer, is no fault of the inventory:
+// the image could not be prepared.
 func (u *userProgram) Run(ctx context.Context, im *engine.Image) error {
 	name := path.Join(im.TmpDir, ".callback-"+filepath.Base(u.file))
 	f, err := os.Open(u.file)
@@ -242,13 +245,13 @@ func (u *userProgram) Run(ctx context.Context, im *engine.Image) error {
 	}
 	a, err := readAnswer(out)
 	if err != nil {
-		return engine.Blame(engine.UserFault, fmt.Errorf("%s: %w", filepath.Base(u.file), err))
+		return fmt.Errorf("%s: %w", filepath.Base(u.file), err)
 	}
 	if a.Failed {
-		return engine.Blamef(engine.UserFault, "%s: %s", filepath.Base(u.file), a.Msg)
+		return fmt.Errorf("%s: %s", filepath.Base(u.file), cmp.Or(a.Msg, "its answer is failed, without a msg that says why"))
 	}
 	if err := a.check(ctx, im); err != nil {
-		return engine.Blame(engine.UserFault, fmt.Errorf("%s: its answer: %w", filepath.Base(u.file), err))
+		return fmt.Errorf("%s: its answer: %w", filepath.Base(u.file), err)
 	}
 	im.Installed = append(im.Installed, a.Installed...)
 	im.HostKeys = append(im.HostKeys, a.HostKeys...)

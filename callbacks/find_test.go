@@ -125,21 +125,22 @@ func TestUserProgramGetsJSONAndAnswers(t *testing.T) {
 	}
 	for script, want := range map[string]string{
 		`echo '{"failed": true, "msg": "no such release"}'`: "no such release",
-		`echo hello`:                              "no JSON",
-		`echo why >&2; exit 3`:                    "why: exit status 3",
-		`echo '{"installed":1}'`:                  `"installed" is a JSON number, not a list of file names`,
-		`echo '[]'`:                               "its answer is a JSON array, not an object",
-		`echo '{"instaled":[]}'`:                  `unknown key "instaled"`,
-		`echo '{} done'`:                          "goes on behind",
-		`head -c 300000000 /dev/zero | tr '\0' x`: "too long",
-		`printf %s '{"host_keys": ["garbage\ninjected"]}'`:              "no public SSH key",
+		`echo '{"failed": true}'`:                           "without a msg",
+		`echo hello`:                                        "no JSON",
+		`echo why >&2; exit 3`:                              "why: exit status 3",
+		`echo '{"installed":1}'`:                            `"installed" is a JSON number, not a list of file names`,
+		`echo '[]'`:                                         "its answer is a JSON array, not an object",
+		`echo '{"instaled":[]}'`:                            `unknown key "instaled"`,
+		`echo '{} done'`:                                    "goes on behind",
+		`head -c 300000000 /dev/zero | tr '\0' x`:           "too long",
+		`printf %s '{"host_keys": ["garbage\ninjected"]}'`:  "no public SSH key",
 		`printf %s '{"host_keys": ["` + public + `\n` + public + `"]}'`: "no public SSH key",
 		`echo '{"installed": ["../../x"]}'`:                             "not below the pool folder",
 		`echo '{"installed": ["/usr/bin/env"]}'`:                        "not below the pool folder",
 		`echo '{"installed": ["nothing"]}'`:                             "no regular file",
 	} {
-		if err := program(script).Run(t.Context(), im); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %v, want %q", script, err, want)
+		if err := program(script).Run(t.Context(), im); err == nil || !strings.Contains(err.Error(), want) || engine.FaultOf(err) != engine.FarmFault {
+			t.Errorf("%s: got %v (%s), want %q", script, err, engine.FaultOf(err), want)
 		}
 	}
 	write(t, filepath.Join(dir, "callbacks/plain"), "text")

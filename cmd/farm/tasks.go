@@ -184,15 +184,31 @@ func callbackDirs(inv *inventory.Inventory, vm inventory.VM) []string {
 	return []string{dir, filepath.Join(inv.Dir(), "tasks")}
 }
 
-// callbackRunner runs a user's callback that is a task file, on the hypervisor.
+// callbackRunner runs a user's callback that is a task file, on the hypervisor. It tests nothing: where a task fails, there
+// is no image to test on.
 func (s *session) callbackRunner(vm inventory.VM) func(context.Context, *engine.Image, string, *value.Dict) error {
 	return func(ctx context.Context, im *engine.Image, file string, vars *value.Dict) error {
 		o := s.taskOptions(s.inv)
-		o.Emit, o.Mask = im.Emit, s.mask
+		o.Mask = s.mask
+		if im.Emit != nil {
+			o.Emit = func(e engine.Event) { im.Emit(untested(e)) }
+		}
 		h := task.NewHost(vm.Host, im.Conn, s.inv.VMVars(vm))
 		h.Facts, _ = value.From(im.Facts).(*value.Dict)
-		return task.New(o).RunFile(ctx, file, h, vars)
+		err := task.New(o).RunFile(ctx, file, h, vars)
+		if engine.FaultOf(err) == engine.TestFault {
+			err = &engine.FaultError{Fault: engine.FarmFault, Err: err}
+		}
+		return err
 	}
+}
+
+// untested is the event of a task that tests nothing.
+func untested(e engine.Event) engine.Event {
+	if e.Fault == engine.TestFault {
+		e.Fault = engine.FarmFault
+	}
+	return e
 }
 
 var _ engine.Tasks = (*phaseTasks)(nil)

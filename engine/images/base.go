@@ -147,7 +147,7 @@ if [ -n "$odd" ]; then printf %s "$odd"; exit; fi
 find . -type f -links +1 -exec sh -c '
 for f; do cp --reflink=auto --sparse=auto -- "$f" "$f.own" && mv -f -T -- "$f.own" "$f" || exit; done' sh {} +`, dir)
 	if err == nil && out != "" {
-		err = engine.Blamef(engine.UserFault, "a callback left %q in the pool folder, which is no regular file (a link or a device); it has to put the file itself there", path.Clean(out))
+		err = engine.Blamef(engine.FarmFault, "a callback left %q in the pool folder, which is no regular file (a link or a device); it has to put the file itself there", path.Clean(out))
 	}
 	return err
 }

@@ -231,7 +231,7 @@ func TestBaseRefusesWhatIsNoRegularFile(t *testing.T) {
 				return engine.CallbackDef{Name: name, New: func() engine.Callback { return &leaver{script: leave, arg: victim} }}, nil
 			}
 			_, err := s.Base(t.Context(), p)
-			if err == nil || !strings.Contains(err.Error(), "no regular file") || engine.FaultOf(err) != engine.UserFault {
+			if err == nil || !strings.Contains(err.Error(), "no regular file") || engine.FaultOf(err) != engine.FarmFault {
 				t.Errorf("got %v (%s)", err, engine.FaultOf(err))
 			}
 			if st, err := os.Stat(victim); err != nil || st.Mode().Perm() != 0o600 {
