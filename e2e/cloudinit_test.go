@@ -12,6 +12,7 @@ import (
 // TestCloudImageIsSetUpAtFirstBoot runs a cloud image as the catalogue's platforms do: checked
 // against the published list, a larger disk, and a seed for cloud-init.
 func TestCloudImageIsSetUpAtFirstBoot(t *testing.T) {
+	t.Parallel() // one of two guests of one CPU that take long to boot
 	need(t, "qemu-img")
 	const image = "debian-12-generic-amd64.qcow2"
 	m := newMirror(t, image)
@@ -31,7 +32,7 @@ func TestCloudImageIsSetUpAtFirstBoot(t *testing.T) {
 	p.ownHome()
 	p.write("setup_vm/platforms/cloudy.yaml", "vars: {image_base: \""+m.url+"\", disk_size: 6G}\n"+`extends: debian_12
 metadata: {hostname: cloudy.example}
-vcpus: 2
+vcpus: 1
 ram: 1024
 `)
 	first := p.run(0, "--keep=never")

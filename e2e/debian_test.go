@@ -8,7 +8,8 @@ import (
 )
 
 func TestDebianIsBuiltRebootedAndGoneOnFrom(t *testing.T) {
-	p := newProject(t, wishing("{permutations: {platforms: [debian_12_bootstrap], targets: [amd64]}}"), map[string]string{
+	t.Parallel() // as TestCloudImageIsSetUpAtFirstBoot
+	p := newProject(t, wishing("{list: [{platform: debian_12_bootstrap, target: amd64, vcpus: 1}]}"), map[string]string{
 		"group_vars/debian_12_bootstrap.yaml": "greeting: hello\n",
 		"phases/dependencies.yaml": `- assert: {that: [ansible_distribution == 'Debian', ansible_architecture == 'x86_64']}
 - {name: As root, copy: {content: "{{ greeting }}\n", dest: /etc/farm-e2e, mode: "0640"}, become: true}
