@@ -45,11 +45,13 @@ func (h *Host) Unable(ctx context.Context, vm inventory.VM) (string, error) {
 	}
 	h.asked.mu.Lock()
 	defer h.asked.mu.Unlock()
-	for what, path := range map[string]string{"emulator": vm.Def.Emulator, "firmware": b.loader, "NVRAM template": b.nvramFrom} {
-		if there, err := h.there(ctx, path); err != nil {
+	for _, file := range []struct{ what, path string }{
+		{"emulator", vm.Def.Emulator}, {"firmware", b.loader}, {"NVRAM template", b.nvramFrom},
+	} {
+		if there, err := h.there(ctx, file.path); err != nil {
 			return "", err
 		} else if !there {
-			return fmt.Sprintf("no %s %s", what, path), nil
+			return fmt.Sprintf("no %s %s", file.what, file.path), nil
 		}
 	}
 	emulator := vm.Def.Emulator
