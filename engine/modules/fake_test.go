@@ -108,6 +108,7 @@ func newBench(t *testing.T) *bench {
 		},
 	}
 	b.underBusybox()
+	b.withResident()
 	return b
 }
 

@@ -246,7 +246,7 @@ func (m *gitModule) Run(ctx context.Context, t *engine.Task) (engine.Result, err
 	if !r.ok() {
 		return r.failure("git"), nil
 	}
-	d := value.NewDict("before", hash(r.get("before")), "after", hash(r.get("after")))
+	d := value.NewDict("before", commitName(r.get("before")), "after", commitName(r.get("after")))
 	if r.get("before") != "" {
 		d.Set("remote_url_changed", r.is("url_changed"))
 	}
@@ -256,8 +256,8 @@ func (m *gitModule) Run(ctx context.Context, t *engine.Task) (engine.Result, err
 	return engine.Result{Changed: r.is("changed"), Values: d}, nil
 }
 
-// hash is a commit's name as a value; nil where there is none.
-func hash(id string) any {
+// commitName is a commit's name as a value; nil where there is none.
+func commitName(id string) any {
 	if id == "" {
 		return nil
 	}

@@ -1,7 +1,6 @@
 package modules
 
 import (
-	"bytes"
 	"context"
 	"path"
 	"strings"
@@ -12,22 +11,19 @@ import (
 // keptFile is the program file as stat uses it: file reads a database of some megabytes
 // when it starts, so one that runs is asked where the connection keeps one. It answers
 // as a new one would: it is asked about absolute names alone, since it has a folder of
-// its own, and no more once the database or the program has changed. It is asked as soon
-// as stat's script has told of the file and the database, and answers while that goes on.
+// its own, and its answer counts only where the database and the program have not changed since. It answers
+// while stat is asked.
 type keptFile struct {
 	magic *magic
 	kept  engine.Kept // nil where none runs yet
-	ctx   context.Context
-	stop  context.CancelFunc
-
-	heard []byte // of the script, until the question is asked
-	asked chan answer
+	name  string
+	asked chan answer // by begin; nil = not asked
 }
 
-// answer is what file said of a name.
+// answer is what file said.
 type answer struct {
-	name, mime string
-	ok         bool
+	mime string
+	ok   bool
 }
 
 // magic is what file is made of, shared by the tasks of one user on one connection.
@@ -85,14 +81,13 @@ func keepFile(ctx context.Context, t *engine.Task, name string) *keptFile {
 		t.State[key] = &magic{}
 		return nil
 	case !m.listed:
-		return &keptFile{magic: m}
+		return &keptFile{magic: m, name: name}
 	case m.files == "":
 		return nil
 	}
-	k := &keptFile{magic: m}
+	k := &keptFile{magic: m, name: name}
 	if kept, ok := keeper.Keep(ctx, t.Become, mimeCommand); ok {
 		k.kept = kept
-		k.ctx, k.stop = context.WithCancel(ctx)
 	}
 	return k
 }
@@ -104,37 +99,22 @@ func (k *keptFile) prepare(vars map[string]string) {
 	vars["mime"] = flag(k.kept == nil)
 }
 
-// maxHeard bounds what a script may say before the answer of stat, in bytes.
-const maxHeard = 64 << 10
-
-// Write takes the script's output as it comes and asks when stat's answer is whole.
-func (k *keptFile) Write(p []byte) (int, error) {
-	if k.kept == nil || k.asked != nil || len(k.heard) > maxHeard {
-		return len(p), nil
+// begin asks about the file. Whether the answer counts is seen from what stat tells of the database
+// afterwards.
+func (k *keptFile) begin(ctx context.Context) {
+	if k.kept == nil {
+		return
 	}
-	k.heard = append(k.heard, p...)
-	if _, stat, ok := bytes.Cut(k.heard, []byte("\x1estat=")); !ok || bytes.IndexByte(stat, 0) < 0 {
-		return len(p), nil
-	}
-	said, _ := heard(k.heard)
 	k.asked = make(chan answer, 1)
-	_, seen, _ := strings.Cut(said["stat"], "\n") // the name has no line end
-	if now := lasting(seen); now != k.magic.seen {
-		k.magic.seen = now
-		k.kept.Drop()
-		k.asked <- answer{}
-		return len(p), nil
-	}
-	go func() { k.asked <- k.ask(said["path"]) }()
-	return len(p), nil
+	go func() { k.asked <- k.ask(ctx) }()
 }
 
 // ask names the file and then one that is nowhere: what file says of that ends the answer.
-func (k *keptFile) ask(name string) answer {
+func (k *keptFile) ask(ctx context.Context) answer {
 	end := "none-" + token() + token()
-	said, err := k.kept.Ask(k.ctx, name+"\n/"+end+"\n", end)
+	said, err := k.kept.Ask(ctx, k.name+"\n/"+end+"\n", end)
 	i := strings.LastIndexByte(said, '\n')
-	return answer{name: name, mime: said[:i+1], ok: err == nil && i >= 0}
+	return answer{mime: said[:i+1], ok: err == nil && i >= 0}
 }
 
 // tell adds the type to the reply of stat's script; seen is what that told of the database.
@@ -149,13 +129,14 @@ func (k *keptFile) tell(ctx context.Context, t *engine.Task, r reply, seen strin
 	if k.kept == nil {
 		return nil
 	}
-	if k.asked != nil {
-		a := <-k.asked // Ask has a deadline
-		k.asked <- a
-		if a.ok && a.name == r.get("path") {
-			r.said["mime"] = a.mime
-			return nil
-		}
+	a := <-k.asked // Ask has a deadline
+	k.asked <- a
+	if now := lasting(seen); now != k.magic.seen {
+		k.magic.seen = now
+		k.kept.Drop()
+	} else if a.ok && k.name == r.get("path") {
+		r.said["mime"] = a.mime
+		return nil
 	}
 	fresh, err := run(ctx, t, `if has file; then tell mime file -bi -- "$path"; fi`, map[string]string{"path": r.get("path")})
 	if err == nil && fresh.has("mime") {
@@ -169,7 +150,6 @@ func (k *keptFile) release() {
 	if k == nil || k.kept == nil {
 		return
 	}
-	k.stop()
 	if k.asked != nil {
 		<-k.asked
 	}

@@ -263,9 +263,34 @@ func (p putting) try(ctx context.Context, t *engine.Task, vars map[string]string
 			}
 			vars["inline"] = "1"
 			s.Text, s.Stdin = contentFunc(b)+"putfile", nil
+			if p.plain(t) {
+				return p.ask(ctx, t, s, b)
+			}
 		}
 	}
 	r, err := s.run(ctx, t)
+	return r, nil, err
+}
+
+// plain reports whether the program that is kept for it can write the file.
+func (p putting) plain(t *engine.Task) bool {
+	return !t.Check && !t.Diff && p.validate == "" && !p.backup && !p.keep && !strings.HasSuffix(p.dest, "/")
+}
+
+// ask has the program that is kept for it write content, or runs s.
+func (p putting) ask(ctx context.Context, t *engine.Task, s script, content []byte) (reply, *engine.Result, error) {
+	vars := map[string]string{"content": string(content)}
+	for _, k := range []string{"dest", "mode", "owner", "group", "sum", "token"} {
+		vars[k] = s.Vars[k]
+	}
+	r, ok, lost := askResident(ctx, t, "put", p.dest, vars)
+	if ok {
+		return r, nil, nil
+	}
+	r, err := s.run(ctx, t)
+	if lost != nil && err == nil && r.ok() {
+		r.said["changed"] = "1" // what is there may have come just now
+	}
 	return r, nil, err
 }
 
