@@ -44,5 +44,6 @@ func ownModules() []engine.ModuleDef {
 		{Name: "template", New: newTemplate},
 		{Name: "unarchive", New: newUnarchive},
 		{Name: "uri", New: newURI},
+		{Name: "validate_argument_spec", New: newValidateArgumentSpec},
 	}
 }

@@ -244,6 +244,7 @@ func (c *closure) role(name, dir string, s *scope) {
 		c.errs = append(c.errs, err)
 		return
 	}
+	c.specified(ro)
 	in := &scope{parent: s, keys: value.NewDict(), role: ro}
 	for _, d := range ro.deps {
 		c.watchNames(p.roleFolders(in), "", fileName{text: d.name})

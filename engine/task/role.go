@@ -20,7 +20,8 @@ type role struct {
 	defaults, vars *value.Dict
 	params         *value.Dict // variables of the call, which its handlers see too
 	deps           []roleDep
-	again          bool // runs each time that it is a dependency or among a play's roles
+	again          bool        // runs each time that it is a dependency or among a play's roles
+	specs          *value.Dict // what its arguments shall be, by entry point
 }
 
 type roleDep struct {
@@ -94,11 +95,17 @@ func (p *play) callRole(ctx context.Context, c *call, args *value.Dict) error {
 	if err := p.roleDeps(ctx, ro, s); err != nil {
 		return err
 	}
-	if f == nil {
-		return nil
+	var tasks []*Task
+	if valid, _ := args.Get("rolespec_validate"); valid != false {
+		if t := ro.validation(text("tasks_from", "main")); t != nil {
+			tasks = append(tasks, t)
+		}
 	}
-	s.file = f.Path
-	return p.in(len(ro.deps), func() error { return p.tasks(ctx, f.Tasks, s) })
+	if f != nil {
+		s.file = f.Path
+		tasks = append(tasks, f.Tasks...)
+	}
+	return p.in(len(ro.deps), func() error { return p.tasks(ctx, tasks, s) })
 }
 
 func paramsOf(t *Task) *value.Dict {
@@ -212,9 +219,10 @@ func (p *play) loadRole(name, dir, defaults, vars string) (*role, error) {
 	}
 	path, ok := rolePath(dir, "meta", "main")
 	if !ok {
-		return ro, source.Join(errs...)
+		return ro, source.Join(append(errs, ro.loadSpecs(nil))...)
 	}
 	meta, err := ReadVars(path)
+	errs = append(errs, ro.loadSpecs(meta))
 	again, _ := meta.Get("allow_duplicates")
 	ro.again = again == true
 	deps, depsErr := dependencies(meta)

@@ -37,28 +37,23 @@ func (p *play) selected(s *scope, vars *expr.Vars) (bool, error) {
 // wanted is Ansible's rule for tags, with always, never, tagged, untagged and all.
 func wanted(tags, only, skip []string) bool {
 	has := func(list []string, t string) bool { return slices.Contains(list, t) }
-	match := func(list []string) bool {
+	match := func(list []string, tagged bool) bool {
 		for _, t := range list {
-			if has(tags, t) || t == "tagged" && len(tags) > 0 || t == "untagged" && len(tags) == 0 {
+			if has(tags, t) || t == "tagged" && tagged || t == "untagged" && len(tags) == 0 {
 				return true
 			}
 		}
 		return false
 	}
 	run := false
-	switch {
-	case len(only) == 0 || has(only, "all"):
-		run = !has(tags, "never") || match(only)
+	switch never := has(tags, "never"); {
+	case has(tags, "always"), (len(only) == 0 || has(only, "all")) && !never:
+		run = true
 	default:
-		run = has(tags, "always") || match(only)
+		run = match(only, len(tags) > 0 && !never)
 	}
-	if run && len(skip) > 0 {
-		switch {
-		case match(skip):
-			run = false
-		case has(skip, "all"):
-			run = has(tags, "always")
-		}
+	if has(skip, "all") {
+		return run && has(tags, "always") && !has(skip, "always")
 	}
-	return run
+	return run && !match(skip, len(tags) > 0)
 }
