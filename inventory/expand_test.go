@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -204,6 +205,39 @@ all:
 	v, err := inv.HostVars("localhost").Eval(tmpl("{{ groups['vms'] | length }} {{ hostvars['VM p2_t2'].mine }}"))
 	if err != nil || v != "4 1" {
 		t.Errorf("seen from localhost: %v, %v", v, err)
+	}
+}
+
+func TestHostsThatJoinGroupsSeeTheirVariables(t *testing.T) {
+	vms, inv, err := expandText(t, `
+all:
+  hosts: {localhost: {config: {permutations: {platforms: [p1], targets: [t1]}}}, known: {own: host}}
+  vars: {both: all}
+  children: {top: {vars: {above: top, both: top, own: group}, children: {low: {vars: {kind: low, snapshot_type: none}}}}}
+`+someDefinitions, ExpandOptions{}, "group_vars/filed.yaml", "filed: 1\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	vm := vms[0].Name
+	for _, c := range []struct {
+		host, groups, name string
+		want               any
+	}{
+		{"new", "low", "kind", "low"}, {"new", "low", "above", "top"}, {"new", "low", "both", "top"}, {"new", "other", "both", "all"}, {"new", "filed", "filed", int64(1)},
+		{"known", "low", "own", "host"}, {"known", "low", "kind", "low"}, {"new", "filed low", "kind", "low"}, {vm, "low", "kind", "low"}, {vm, "low", "inventory_hostname", vm},
+		{"new", "low", "inventory_hostname", "new"},
+	} {
+		vars, all := inv.Joined(c.host, strings.Fields(c.groups))
+		if got, _, err := vars.Get(c.name); err != nil || got != c.want {
+			t.Errorf("%s in %s: %s is %v, %v; want %v", c.host, c.groups, c.name, got, err, c.want)
+		}
+		if low := strings.Contains(c.groups, "low"); slices.Contains(all, "top") != low || slices.Contains(all, "all") {
+			t.Errorf("%s is in %v", c.groups, all)
+		}
+		names, _ := vars.Eval(tmpl("{{ 'top' in group_names }}"))
+		if want := strings.Contains(c.groups, "low"); names != want {
+			t.Errorf("%s in %s: top among group_names: %v", c.host, c.groups, names)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"slices"
 	"sort"
 	"strings"
 
@@ -116,6 +117,51 @@ func (inv *Inventory) HostVars(name string) *expr.Vars {
 	}
 	inv.scopes[name] = scope
 	return scope
+}
+
+// Joined is HostVars of a host that tasks have put into further groups, and these groups with those above them.
+func (inv *Inventory) Joined(name string, groups []string) (vars *expr.Vars, all []string) {
+	var direct []*group
+	for _, g := range groups {
+		gr := inv.graph.groups[g]
+		if gr == nil {
+			gr = &group{name: g, priority: 1, depth: 1}
+		}
+		direct = append(direct, gr)
+	}
+	joined := withAncestors(direct)
+	for _, gr := range joined {
+		if gr.name != "all" {
+			all = append(all, gr.name)
+		}
+	}
+	inv.mu.Lock()
+	vm := inv.byName[name]
+	inv.mu.Unlock()
+	if vm != nil {
+		byPrecedence(joined)
+		out := inv.groupVars(joined)
+		lay(out, vm.vm.Vars)
+		with := vm.vm
+		with.Vars, with.Groups = out, append(slices.Clone(with.Groups), all...)
+		return inv.VMVars(with), all
+	}
+	in := inv.groupsOf(name)
+	for _, gr := range joined {
+		if !slices.Contains(in, gr) {
+			in = append(in, gr)
+		}
+	}
+	byPrecedence(in)
+	var names []any
+	for _, gr := range in {
+		if gr.name != "all" {
+			names = append(names, gr.name)
+		}
+	}
+	out := inv.groupVars(in)
+	inv.ownVars(out, name)
+	return inv.engine.Vars(out, inv.extra, inv.magic(name, names)), all
 }
 
 // magic makes the variables that every host has.

@@ -157,3 +157,8 @@ func (s *servers) HostNames() []string { return s.names }
 func (s *servers) HostVars(name string) *expr.Vars {
 	return s.engine.Vars(value.NewDict("inventory_hostname", name))
 }
+
+// Joined is HostVars: there are no groups with variables.
+func (s *servers) Joined(name string, groups []string) (*expr.Vars, []string) {
+	return s.HostVars(name), groups
+}

@@ -37,6 +37,11 @@ func (l listedHosts) HostVars(name string) *expr.Vars {
 		"group_names", []any{"ungrouped"}, "groups", groups), l.vars[name], l.extra)
 }
 
+// Joined is HostVars: the groups that tasks make have no variables.
+func (l listedHosts) Joined(name string, groups []string) (*expr.Vars, []string) {
+	return l.HostVars(name), groups
+}
+
 // listed makes the world of hosts that the command line names; dir is where lookups begin.
 func (p *performance) listed(dir string, names []string, vars map[string]*value.Dict) (*expr.Engine, error) {
 	if err := p.flags.inventoryFlags.check(); err != nil {

@@ -11,19 +11,10 @@ import (
 // keptFile is the program file as stat uses it: file reads a database of some megabytes
 // when it starts, so one that runs is asked where the connection keeps one. It answers
 // as a new one would: it is asked about absolute names alone, since it has a folder of
-// its own, and its answer counts only where the database and the program have not changed since. It answers
-// while stat is asked.
+// its own, after stat has told of the file, and no more once the database or the program has changed.
 type keptFile struct {
 	magic *magic
 	kept  engine.Kept // nil where none runs yet
-	name  string
-	asked chan answer // by begin; nil = not asked
-}
-
-// answer is what file said.
-type answer struct {
-	mime string
-	ok   bool
 }
 
 // magic is what file is made of, shared by the tasks of one user on one connection.
@@ -81,11 +72,11 @@ func keepFile(ctx context.Context, t *engine.Task, name string) *keptFile {
 		t.State[key] = &magic{}
 		return nil
 	case !m.listed:
-		return &keptFile{magic: m, name: name}
+		return &keptFile{magic: m}
 	case m.files == "":
 		return nil
 	}
-	k := &keptFile{magic: m, name: name}
+	k := &keptFile{magic: m}
 	if kept, ok := keeper.Keep(ctx, t.Become, mimeCommand); ok {
 		k.kept = kept
 	}
@@ -99,22 +90,12 @@ func (k *keptFile) prepare(vars map[string]string) {
 	vars["mime"] = flag(k.kept == nil)
 }
 
-// begin asks about the file. Whether the answer counts is seen from what stat tells of the database
-// afterwards.
-func (k *keptFile) begin(ctx context.Context) {
-	if k.kept == nil {
-		return
-	}
-	k.asked = make(chan answer, 1)
-	go func() { k.asked <- k.ask(ctx) }()
-}
-
 // ask names the file and then one that is nowhere: what file says of that ends the answer.
-func (k *keptFile) ask(ctx context.Context) answer {
+func (k *keptFile) ask(ctx context.Context, name string) (mime string, ok bool) {
 	end := "none-" + token() + token()
-	said, err := k.kept.Ask(ctx, k.name+"\n/"+end+"\n", end)
+	said, err := k.kept.Ask(ctx, name+"\n/"+end+"\n", end)
 	i := strings.LastIndexByte(said, '\n')
-	return answer{mime: said[:i+1], ok: err == nil && i >= 0}
+	return said[:i+1], err == nil && i >= 0
 }
 
 // tell adds the type to the reply of stat's script; seen is what that told of the database.
@@ -129,13 +110,11 @@ func (k *keptFile) tell(ctx context.Context, t *engine.Task, r reply, seen strin
 	if k.kept == nil {
 		return nil
 	}
-	a := <-k.asked // Ask has a deadline
-	k.asked <- a
 	if now := lasting(seen); now != k.magic.seen {
 		k.magic.seen = now
 		k.kept.Drop()
-	} else if a.ok && k.name == r.get("path") {
-		r.said["mime"] = a.mime
+	} else if mime, ok := k.ask(ctx, r.get("path")); ok {
+		r.said["mime"] = mime
 		return nil
 	}
 	fresh, err := run(ctx, t, `if has file; then tell mime file -bi -- "$path"; fi`, map[string]string{"path": r.get("path")})
@@ -147,13 +126,9 @@ func (k *keptFile) tell(ctx context.Context, t *engine.Task, r reply, seen strin
 
 // release gives file back when it has answered.
 func (k *keptFile) release() {
-	if k == nil || k.kept == nil {
-		return
+	if k != nil && k.kept != nil {
+		k.kept.Release()
 	}
-	if k.asked != nil {
-		<-k.asked
-	}
-	k.kept.Release()
 }
 
 // lasting is what stat told of files without the times of reading.

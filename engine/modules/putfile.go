@@ -283,13 +283,17 @@ func (p putting) ask(ctx context.Context, t *engine.Task, s script, content []by
 	for _, k := range []string{"dest", "mode", "owner", "group", "sum", "token"} {
 		vars[k] = s.Vars[k]
 	}
-	r, ok, lost := askResident(ctx, t, "put", p.dest, vars)
+	r, ok, _ := askResident(ctx, t, "look", p.dest, vars)
+	lost := false
+	if ok && r.is("absent") {
+		r, ok, lost = askResident(ctx, t, "put", p.dest, vars)
+	}
 	if ok {
 		return r, nil, nil
 	}
 	r, err := s.run(ctx, t)
-	if lost != nil && err == nil && r.ok() {
-		r.said["changed"] = "1" // what is there may have come just now
+	if lost && err == nil && r.ok() {
+		r.said["changed"], r.said["content"] = "1", "1" // it was not there before
 	}
 	return r, nil, err
 }

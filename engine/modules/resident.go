@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed"
 	"encoding/hex"
-	"errors"
 	"path"
 	"strings"
 
@@ -23,52 +22,34 @@ var residentCommand = []string{"env", "PERL5OPT=", "PERL5LIB=", "PERL_UNICODE=0"
 // residentAfter is how many scripts run before the program is started: its start costs as much as some of them.
 const residentAfter = 2
 
-// resident is what the tasks of one user on one connection know of the program.
-type resident struct {
-	asked int  // times that it could have been used
-	able  bool // it has answered
-}
-
-// errNoAnswer says that the program may have done what it was asked, or not.
-var errNoAnswer = errors.New("the program in the guest has not answered")
-
-// askResident has the running program do what the script of that function would with vars.
-// ok is false where the script has to; the error wraps errNoAnswer, and ok is false too.
-func askResident(ctx context.Context, t *engine.Task, function, file string, vars map[string]string) (r reply, ok bool, err error) {
+// askResident has the running program do what the script of that function would with vars. ok is
+// false where the script has to: lost says then that the program may have done it, as no answer has come.
+func askResident(ctx context.Context, t *engine.Task, function, file string, vars map[string]string) (r reply, ok, lost bool) {
 	keeper, can := t.Conn.(engine.Keeper)
-	if !can || t.State == nil || len(t.Env) > 0 || !path.IsAbs(file) {
-		return reply{}, false, nil
+	if !can || t.State == nil || len(t.Env) > 0 || !path.IsAbs(file) || strings.Contains(file, "\x00") {
+		return reply{}, false, false
 	}
-	key := "resident"
+	key := "asked of the resident program"
 	if b := t.Become; b != nil {
 		key += " as " + b.User + " by " + b.Method
 	}
-	known, seen := t.State[key].(*resident)
-	if !seen {
-		known = &resident{}
-		t.State[key] = known
-	}
-	if known.asked++; known.asked <= residentAfter {
-		return reply{}, false, nil
+	times, _ := t.State[key].(int)
+	t.State[key] = times + 1
+	if times < residentAfter {
+		return reply{}, false, false
 	}
 	kept, running := keeper.Keep(ctx, t.Become, residentCommand)
 	if !running {
-		return reply{}, false, nil
+		return reply{}, false, false
 	}
 	defer kept.Release()
-	if !known.able { // a machine without Perl is none that has not answered
-		if _, err := ask(ctx, kept, "hello", nil); err != nil {
-			return reply{}, false, nil
-		}
-		known.able = true
-	}
 	out, err := ask(ctx, kept, function, vars)
 	if err != nil {
-		return reply{}, false, errors.Join(errNoAnswer, err)
+		return reply{}, false, true
 	}
 	r.mask = t.Mask
 	r.said, r.Stdout = heard([]byte(out))
-	return r, !r.is("pass"), nil
+	return r, !r.is("pass"), false
 }
 
 // ask puts a question as resident.pl reads it.

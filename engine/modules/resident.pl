@@ -60,24 +60,34 @@ sub placed {
 	return told(sum => $v->{sum}) . told(meta => $meta) . told(state => 'file') . told(path => $v->{dest}) . told(changed => $changed);
 }
 
-# The number of a user or group, which is a name or a number; -1 = as it is.
-sub number { my ($name, $number) = @_; $name eq '' ? -1 : $number // ($name =~ /^[0-9]+\z/ ? $name : die) }
+# Tells of a file that is as it should be, or that there is none.
+sub look {
+	my $v = shift;
+	my ($dest, $mode, $owner, $group) = @$v{qw(dest mode owner group)};
+	my @s = lstat $dest or return $! == POSIX::ENOENT() ? told(absent => 1) : die;
+	die unless -f _ && $mode =~ /^[0-7]*\z/ && ($mode eq '' || oct $mode == ($s[2] & 07777));
+	die unless $owner eq '' || $owner eq $s[4] || $owner eq user($s[4]);
+	die unless $group eq '' || $group eq $s[5] || $group eq group($s[5]);
+	die if $s[7] != length $v->{content} || content($dest, $s[7]) ne $v->{content};
+	return placed($v, '', @s);
+}
 
-# A file that is there has to be as it should; one that is not is made.
+# The number of a user or group, which is a name or a number; -1 = as it is.
+sub number {
+	my ($name, $number) = @_;
+	return -1 if $name eq '';
+	$number //= $name =~ /^(0|[1-9][0-9]{0,9})\z/ ? $name : die;
+	return $number < 0xffffffff ? $number : die;
+}
+
+# Makes a file where there is none.
 sub put_file {
 	my $v = shift;
 	my ($dest, $mode, $owner, $group) = @$v{qw(dest mode owner group)};
-	die if $mode !~ /^[0-7]*\z/;
 	my $uid = number($owner, scalar getpwnam $owner);
 	my $gid = number($group, scalar getgrnam $group);
 	my $new = "$mode$owner$group" eq '';    # with the mode that new files have
-	if (my @s = lstat $dest) {
-		die unless -f _ && ($mode eq '' || oct $mode == ($s[2] & 07777));
-		die unless ($uid == -1 || $uid == $s[4]) && ($gid == -1 || $gid == $s[5]);
-		die if $s[7] != length $v->{content} || content($dest, $s[7]) ne $v->{content};
-		return placed($v, '', @s);
-	}
-	die if $! != POSIX::ENOENT() || $dest !~ m{^(.*/)([^/]+)\z}s;
+	die if $mode !~ /^[0-7]*\z/ || lstat $dest || $! != POSIX::ENOENT() || $dest !~ m{^(.*/)([^/]+)\z}s;
 	my $name = "$1.$2.farm-$v->{token}";
 	sysopen my $f, $name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, $new ? 0666 : 0600 or die;
 	$tmp = $name;
@@ -94,7 +104,7 @@ sub put_file {
 	return $told;
 }
 
-my %do = (stat => \&stat_file, put => \&put_file, hello => sub { '' });
+my %do = (stat => \&stat_file, look => \&look, put => \&put_file);
 binmode $_ for *STDIN, *STDOUT;
 $| = 1;
 while (defined(my $line = <STDIN>)) {

@@ -93,7 +93,6 @@ func (m *Stat) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
 	}
 	if kept != nil {
 		kept.prepare(vars)
-		kept.begin(ctx)
 	}
 	r, err := m.ask(ctx, t, vars)
 	if err != nil {

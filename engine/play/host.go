@@ -23,6 +23,7 @@ type host struct {
 	err   error                   // why it takes no part any more
 	see   func(magic *value.Dict) // has its tasks see these variables of the play
 	gone  int                     // hosts that had failed when it did so last
+	age   int                     // of the world then
 	began time.Time
 	path  []int // of the task that was started last, in the play under way
 
@@ -66,13 +67,19 @@ func (r *run) member(name string) *host {
 // prepare has a host see the play: its variables, how it is logged into, its handlers.
 func (b *batch) prepare(h *host) error {
 	p, s := b.play, h.state
+	h.age = b.run.world.age()
 	vars := b.run.world.vars(h.name)
 	magic := b.magic()
 	files, err := b.varsFiles(p, vars.With(magic, p.Vars).With(s.Snapshot()...).With(b.run.o.Task.Extra).Eval)
 	if err != nil {
 		return engine.Blame(engine.UserFault, err)
 	}
-	h.see = func(magic *value.Dict) { s.Vars = vars.With(magic, p.Vars, files) }
+	h.see = func(magic *value.Dict) {
+		if now := b.run.world.age(); now != h.age {
+			vars, h.age = b.run.world.vars(h.name), now
+		}
+		s.Vars = vars.With(magic, p.Vars, files)
+	}
 	h.see(magic)
 	h.gone, h.path = len(b.gone), nil
 	if err := b.run.connect(h, p.Keys); err != nil {

@@ -98,7 +98,7 @@ func (b *batch) gate(i int, h *host) task.Gate {
 			return nil, errStopped
 		}
 		h.path = slices.Clone(path)
-		if len(b.gone) != h.gone {
+		if len(b.gone) != h.gone || b.run.world.age() != h.age {
 			h.gone = len(b.gone)
 			h.see(b.magic())
 		}

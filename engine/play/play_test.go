@@ -74,6 +74,14 @@ func (f few) HostVars(name string) *expr.Vars {
 	return expr.New(expr.Options{}).Vars(value.NewDict("inventory_hostname", name))
 }
 
+func (f few) Joined(name string, groups []string) (*expr.Vars, []string) {
+	vars := value.NewDict("inventory_hostname", name)
+	for _, g := range groups {
+		vars.Set("in_"+g, true)
+	}
+	return expr.New(expr.Options{}).Vars(vars), append(groups, "above")
+}
+
 // perform runs a playbook on the hosts a, b, c and returns what was said, as "host: text",
 // and how each host fared.
 func perform(t *testing.T, book string, change func(*Options)) (said []string, ended map[string]engine.Status, err error) {
@@ -185,7 +193,7 @@ func TestHostsGoThroughPlays(t *testing.T) {
   tasks: [{group_by: {group: made}}]
 - hosts: made:!b
   gather_facts: false
-  tasks: [{say: "{{ groups.made | length }} {{ group_names | join }}"}]`, want: []string{"c: 2 made"}},
+  tasks: [{say: "{{ groups.made | length }} {{ group_names | join }} {{ in_made }}"}]`, want: []string{"c: 2 abovemade True"}},
 		"end of the play": {book: `
 - hosts: all
   gather_facts: false

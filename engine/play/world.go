@@ -17,6 +17,8 @@ type Hosts interface {
 	HostNames() []string
 	// HostVars is what a host sees, with the variable groups; any name is answered.
 	HostVars(name string) *expr.Vars
+	// Joined is HostVars of a host that tasks have put into further groups, and these groups with those above them.
+	Joined(name string, groups []string) (*expr.Vars, []string)
 }
 
 // world is the hosts with what tasks added to them. Safe for concurrent use.
@@ -29,14 +31,21 @@ type world struct {
 	groups map[string][]string
 	order  []string                 // of groups
 	added  map[string]*value.Dict   // variables that add_host gave
-	grown  bool                     // tasks changed names or groups
+	joined map[string]joined        // hosts that tasks put into groups
+	grown  int                      // times that tasks changed names or groups
 	set    map[string][]*value.Dict // what the tasks of each host set
+}
+
+// joined is a host with the groups that tasks put it into.
+type joined struct {
+	groups []string
+	vars   *expr.Vars
 }
 
 func newWorld(hosts Hosts, extra *value.Dict) *world {
 	w := &world{
 		hosts: hosts, extra: extra, names: hosts.HostNames(),
-		groups: map[string][]string{}, added: map[string]*value.Dict{}, set: map[string][]*value.Dict{},
+		groups: map[string][]string{}, added: map[string]*value.Dict{}, joined: map[string]joined{}, set: map[string][]*value.Dict{},
 	}
 	raw, _ := hosts.HostVars("localhost").Raw("groups")
 	groups, ok := raw.(expr.Lazy)
@@ -68,12 +77,21 @@ func (w *world) group(name string, members ...string) {
 func (w *world) add(n engine.NewHost) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.grown = true
+	w.grown++
 	if !slices.Contains(w.names, n.Name) && n.Name != "localhost" {
 		w.names = append(w.names, n.Name)
 		w.group("all", n.Name)
 	}
+	j := w.joined[n.Name]
 	for _, g := range n.Groups {
+		if !slices.Contains(j.groups, g) {
+			j.groups = append(slices.Clip(j.groups), g)
+		}
+	}
+	var all []string
+	j.vars, all = w.hosts.Joined(n.Name, j.groups)
+	w.joined[n.Name] = j
+	for _, g := range all {
 		if !slices.Contains(w.groups[g], n.Name) {
 			w.group(g, n.Name)
 		}
@@ -110,8 +128,11 @@ func (w *world) publish(host string, set []*value.Dict) {
 // vars is what a host sees before a play's own variables.
 func (w *world) vars(host string) *expr.Vars {
 	w.mu.Lock()
-	added, grown := w.added[host], w.grown
+	added, vars, grown := w.added[host], w.joined[host].vars, w.grown > 0
 	w.mu.Unlock()
+	if vars == nil {
+		vars = w.hosts.HostVars(host)
+	}
 	magic := value.NewDict("hostvars", hostVars{w})
 	if grown {
 		groups, mine := w.members(host)
@@ -119,9 +140,16 @@ func (w *world) vars(host string) *expr.Vars {
 		magic.Set("group_names", mine)
 	}
 	if added.Len() == 0 {
-		return w.hosts.HostVars(host).With(magic)
+		return vars.With(magic)
 	}
-	return w.hosts.HostVars(host).With(added, magic, w.extra)
+	return vars.With(added, magic, w.extra)
+}
+
+// age counts the changes of the hosts and groups.
+func (w *world) age() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.grown
 }
 
 // members are the variables groups, and group_names of a host.

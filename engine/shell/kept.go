@@ -192,8 +192,9 @@ func (p *Pool) evictKept() *session {
 	return nil
 }
 
-// spare ends the kept programs of a server that grants fewer sessions than expected.
-func (p *Pool) spare() {
+// spare ends the kept programs of a server that grants fewer sessions than expected, and
+// returns how many nobody used.
+func (p *Pool) spare() int {
 	p.mu.Lock()
 	p.scarce = true
 	var idle []*session
@@ -205,4 +206,5 @@ func (p *Pool) spare() {
 		s.proc.Close()
 		p.Release()
 	}
+	return len(idle)
 }

@@ -137,8 +137,9 @@ func (p *Pool) take(ctx context.Context, key engine.Become, b *engine.Become) (*
 			return s, nil
 		}
 		p.Release()
-		if errors.Is(err, ErrNoSession) {
-			p.spare()
+		pause := time.Second
+		if errors.Is(err, ErrNoSession) && p.spare() > 0 {
+			pause = 20 * time.Millisecond // the server soon has room
 		}
 		p.mu.Lock()
 		others, changed := p.used > 0, p.changed
@@ -146,7 +147,7 @@ func (p *Pool) take(ctx context.Context, key engine.Become, b *engine.Become) (*
 		if refused++; !errors.Is(err, ErrNoSession) || !others || refused > maxRefused {
 			return nil, err
 		}
-		t := time.NewTimer(time.Second)
+		t := time.NewTimer(pause)
 		select {
 		case <-changed:
 		case <-t.C:
