@@ -39,6 +39,8 @@ sub stat_file {
 	my @s    = lstat $path;
 	return told(path => $path) if !@s && $! == POSIX::ENOENT();
 	die if !@s || -l _;
+	die if $v->{mime} && grep { -x "$_/file" } split /:/, $ENV{PATH};
+	@s = lstat $path or die;
 	my $sum = $v->{algorithm} && -f _ && POSIX::access($path, POSIX::R_OK());
 	my $all = statline($path, @s);
 	for my $more (split /\n/, $v->{magic}) {

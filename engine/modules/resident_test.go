@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -16,6 +17,7 @@ import (
 
 	"farm/engine"
 	"farm/engine/enginetest"
+	"farm/engine/local"
 	"farm/inventory/value"
 )
 
@@ -214,6 +216,39 @@ func TestResidentThatIsKilled(t *testing.T) {
 	r := b.check("copy", "{content: x, dest: DIR/f}", "ok")
 	b.values(r, "path", b.dir+"/f")
 	b.check("copy", "{content: x, dest: DIR/f}", "ok")
+}
+
+// Where there is no program file stat says nothing of types, and where one comes it does.
+func TestResidentNeedsNoProgramFile(t *testing.T) {
+	enginetest.Need(t, "perl", "file")
+	b := newBench(t)
+	os.Mkdir(b.dir+"/bin", 0o755)
+	for _, name := range []string{"env", "perl", "stat", "sha1sum", "readlink", "sed"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		os.Symlink(path, b.dir+"/bin/"+name)
+	}
+	real, _ := exec.LookPath("file")
+	t.Setenv("PATH", b.dir+"/bin")
+	conn := local.New()
+	t.Cleanup(func() { conn.Close() })
+	b.task.Conn = conn
+	c := b.wakeResident()
+	b.write("f", "text\n")
+	for range 4 {
+		if got := b.mime(b.dir + "/f"); got != "" {
+			t.Errorf("without file: %q", got)
+		}
+	}
+	if len(c.did) == 0 {
+		t.Error("the program told nothing")
+	}
+	os.Symlink(real, b.dir+"/bin/file")
+	if got := b.mime(b.dir + "/f"); got != "text/plain; charset=us-ascii" {
+		t.Errorf("with file: %q", got)
+	}
 }
 
 // A zero byte ends a name for Perl's lstat.

@@ -120,7 +120,7 @@ func (m *Stat) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
 
 // ask asks the program that is kept for it, or runs the script.
 func (m *Stat) ask(ctx context.Context, t *engine.Task, vars map[string]string) (reply, error) {
-	if vars["mime"] == "" && vars["list"] == "" {
+	if vars["list"] == "" {
 		vars["most"] = strconv.Itoa(smallFile)
 		if r, ok, _ := askResident(ctx, t, "stat", m.Path, vars); ok {
 			if b, err := hex.DecodeString(r.get("bytes")); err == nil && r.has("bytes") {
