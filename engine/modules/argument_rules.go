@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -173,10 +172,10 @@ func specValue(kind string, v any) (any, error) {
 		}
 		return v, nil
 	}
-	return nil, fmt.Errorf("%q is none of %s", kind, strings.Join(specKinds, ", "))
+	return nil, fmt.Errorf("there is no type %q", kind)
 }
 
-var specKinds = slices.Sorted(slices.Values([]string{"str", "path", "raw", "bool", "int", "float", "list", "dict", "json", "jsonarg", "bytes", "bits"}))
+var specKinds = []string{"bits", "bool", "bytes", "dict", "float", "int", "json", "jsonarg", "list", "path", "raw", "str"}
 
 // specList is a list, what stands between commas, or a number alone.
 func specList(v any) (any, error) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"farm/engine"
+	"farm/inventory/source"
 	"farm/inventory/value"
 )
 
@@ -19,7 +20,34 @@ type ValidateArgumentSpec struct {
 
 func newValidateArgumentSpec() engine.Module { return &ValidateArgumentSpec{} }
 
-// Run checks them.
+// Validate checks the specification.
+func (m *ValidateArgumentSpec) Validate() error { return checkSpec(m.Spec) }
+
+func checkSpec(spec *value.Dict) error {
+	var errs []error
+	for name, v := range spec.All() {
+		one, ok := v.(*value.Dict)
+		if !ok {
+			errs = append(errs, source.Errorf(spec.ValPos(name), "%s is %s, not a mapping that says what it is", value.Text(name), value.Kind(v)))
+			continue
+		}
+		for _, key := range []string{"type", "elements"} {
+			if kind, ok := one.Get(key); ok && !slices.Contains(specKinds, value.Text(kind)) {
+				errs = append(errs, &source.Error{Pos: one.ValPos(key), Hint: source.DidYouMean(value.Text(kind), specKinds),
+					What: fmt.Sprintf("%s of %s: %q is none of %s", key, value.Text(name), value.Text(kind), strings.Join(specKinds, ", "))})
+			}
+		}
+		options, _ := one.Get("options")
+		if d, ok := options.(*value.Dict); ok {
+			errs = append(errs, checkSpec(d))
+		} else if options != nil {
+			errs = append(errs, source.Errorf(one.ValPos("options"), "options of %s is %s, not a mapping", value.Text(name), value.Kind(options)))
+		}
+	}
+	return source.Join(errs...)
+}
+
+// Run checks the arguments.
 func (m *ValidateArgumentSpec) Run(_ context.Context, t *engine.Task) (engine.Result, error) {
 	given := value.NewDict()
 	for name := range m.Spec.All() {

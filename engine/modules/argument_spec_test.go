@@ -24,7 +24,6 @@ func TestArgumentsAreWhatTheirSpecificationSays(t *testing.T) {
 		{"a: {type: dict}", "a: x", "it is neither JSON nor KEY=VALUE"},
 		{"a: {type: dict}", "a: '{x'", "it is no mapping in JSON"},
 		{"a: {type: bytes}", "a: {x: 1}", "it is no size"},
-		{"a: {type: string}", "a: x", `"string" is none of bits, bool, bytes`},
 		{"a: {elements: int}", "a: x", "argument 'a' is of type str, and only lists have elements"},
 		{"a: {choices: [x, y]}", "a: z", "value of a must be one of: x, y, got: z"},
 		{"a: {type: list, choices: [x, y]}", "a: 'x,z'", "value of a must be one or more of: x, y. Got no match for: z"},

@@ -260,6 +260,11 @@ func (v *validator) role(t *Task, s *scope, name string) {
 	}
 	v.templates([]any{ro.defaults, ro.vars}, false)
 	in := &scope{parent: s, keys: value.NewDict(), file: filepath.Join(dir, "tasks", "main.yml"), role: ro}
+	if t := ro.validation(from); t != nil && v.r.parser.modules[t.Module].New != nil {
+		r := &reader{Parser: v.r.parser, path: t.Pos.File}
+		r.arguments(t)
+		v.errs = append(v.errs, r.errs...)
+	}
 	for _, dep := range ro.deps {
 		at := &Task{Module: "dependencies", ModulePos: dep.pos, Args: value.NewDict()}
 		v.role(at, in, dep.name)
