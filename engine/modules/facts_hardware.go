@@ -9,6 +9,10 @@ import (
 )
 
 func (f facts) memory() {
+	if f.bsd() {
+		f.bsdMemory()
+		return
+	}
 	kib := map[string]int64{}
 	for line := range strings.SplitSeq(f.get("meminfo"), "\n") {
 		name, rest, _ := strings.Cut(line, ":")
@@ -18,9 +22,6 @@ func (f facts) memory() {
 	}
 	if len(kib) == 0 {
 		return
-	}
-	if bytes := f.r.number("physmem", 10); bytes > 0 {
-		kib["MemTotal"] = bytes >> 10
 	}
 	mb := func(names ...string) int64 {
 		sum := int64(0)
@@ -104,8 +105,11 @@ func (f facts) mounts() {
 			space[strings.Join(w[5:], " ")] = w
 		}
 	}
-	list := []any{}
-	for line := range strings.SplitSeq(f.get("mounts"), "\n") {
+	list, mounted := []any{}, f.get("mounts")
+	if f.bsd() {
+		mounted = f.bsdMounts()
+	}
+	for line := range strings.SplitSeq(mounted, "\n") {
 		w := strings.Fields(line)
 		if len(w) < 4 || !strings.HasPrefix(w[0], "/") && !strings.Contains(w[0], ":/") {
 			continue
@@ -121,6 +125,12 @@ func (f facts) mounts() {
 		list = append(list, m)
 	}
 	f.set("mounts", list)
+	if booted := regexp.MustCompile(`^(?:\{ sec = )?([0-9]+)`).FindStringSubmatch(f.get("boottime")); booted != nil {
+		began, _ := strconv.ParseInt(booted[1], 10, 64)
+		if now := f.r.number("now", 10); now > began {
+			f.set("uptime_seconds", now-began)
+		}
+	}
 	if up, _, _ := strings.Cut(f.get("uptime"), "."); up != "" {
 		if n, err := strconv.ParseInt(up, 10, 64); err == nil {
 			f.set("uptime_seconds", n)
@@ -169,7 +179,16 @@ func (f facts) virtual() (kind, role string) {
 	if container != "" {
 		return container, "guest"
 	}
+	if f.get("jailed") == "1" {
+		return "jails", "guest"
+	}
+	if guest := f.bsdGuest(); guest != "" {
+		return guest, "guest"
+	}
 	product, vendor := f.get("dmi_product_name"), f.get("dmi_sys_vendor")
+	if f.bsd() {
+		product, vendor = f.get("hw_product"), f.get("hw_vendor")
+	}
 	about := strings.Join([]string{product, vendor, f.get("virt_tree"), f.get("virt_compatible"), emulatedCPU.FindString(f.get("cpuinfo"))}, " ")
 	detect := f.get("detect")
 	switch {
@@ -183,6 +202,8 @@ func (f facts) virtual() (kind, role string) {
 		return "virtualbox", "guest"
 	case strings.Contains(vendor, "Microsoft") && strings.Contains(product, "Virtual"):
 		return "VirtualPC", "guest"
+	case f.bsd() && vendor == "OpenBSD":
+		return "vmm", "guest"
 	case f.r.has("virt_xen"):
 		if strings.Contains(f.get("virt_xen"), "control_d") {
 			return "xen", "host"

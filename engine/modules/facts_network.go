@@ -19,6 +19,10 @@ type netFace struct {
 }
 
 func (f facts) network() {
+	if f.bsd() {
+		f.bsdNetwork()
+		return
+	}
 	faces := readAddr(f.get("addr"))
 	if faces == nil {
 		faces = f.facesFromSys()

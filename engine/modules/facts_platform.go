@@ -15,8 +15,8 @@ func (f facts) platform() {
 	if regexp.MustCompile(`^i[3456]86$`).MatchString(machine) {
 		arch = "i386"
 	}
-	if machine == "amd64" { // the BSDs' name
-		arch = "x86_64"
+	if p := f.get("processor"); p != "" { // OpenBSD's
+		arch = p
 	}
 	f.set("architecture", arch)
 	f.set("machine", machine)
@@ -36,11 +36,12 @@ func (f facts) platform() {
 	f.set("domain", domain)
 	if bits := f.get("bits"); bits != "" {
 		f.set("userspace_bits", bits)
-		user := arch
-		if bits == "32" && arch == "x86_64" {
-			user = "i386"
+		switch {
+		case arch == "i386", arch == "x86_64" && bits == "32":
+			f.set("userspace_architecture", "i386")
+		case arch == "x86_64":
+			f.set("userspace_architecture", arch)
 		}
-		f.set("userspace_architecture", user)
 	}
 }
 
@@ -63,6 +64,10 @@ var distros = map[string]distro{
 var inBrackets = regexp.MustCompile(`\(([^)]*)\)`)
 
 func (f facts) distribution() {
+	if f.bsd() {
+		f.bsdDistribution()
+		return
+	}
 	rel := osRelease(f.r.get("os_release"))
 	if len(rel) == 0 {
 		f.unknownSystem()

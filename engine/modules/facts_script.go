@@ -46,6 +46,11 @@ if [ "$min" = 1 ]; then
 	export LC_ALL
 	farm_l=$(uname -snrm)
 	say uname "$farm_l"
+	case $farm_l in
+	OpenBSD*)
+		tell processor uname -p
+		tell kern_version /sbin/sysctl -n kern.version ;;
+	esac
 	farm_f=${farm_l#* }
 	farm_f=${farm_f%% *} farm_n=0
 	if [ -r /etc/hosts ] && named "$farm_f"; then say fqdn "$farm_f"
@@ -91,6 +96,7 @@ if [ "$min" = 1 ]; then
 fi
 LC_ALL=C
 export LC_ALL
+PATH=$PATH:/usr/sbin:/sbin
 if [ "$hardware" = 1 ]; then
 	if has nproc; then tell nproc nproc
 	else tell nproc getconf _NPROCESSORS_ONLN; fi
@@ -98,6 +104,13 @@ if [ "$hardware" = 1 ]; then
 		tell physmem sysctl -n hw.physmem
 		tell ncpu sysctl -n hw.ncpu
 		tell model sysctl -n hw.model
+		tell vm_pages sysctl -n vm.stats.vm.v_page_size vm.stats.vm.v_page_count vm.stats.vm.v_free_count
+		tell boottime sysctl -n kern.boottime
+		tell now date +%s
+		tell vmstat limited vmstat
+		if has swapinfo; then tell swap swapinfo -k
+		else tell swap swapctl -sk; fi
+		tell mount limited mount
 	fi
 	tell df limited df -kP
 	set -- "$@" /proc/meminfo /proc/mounts /proc/uptime
@@ -106,7 +119,6 @@ if [ "$hardware" = 1 ]; then
 	done
 fi
 if [ "$network" = 1 ]; then
-	PATH=$PATH:/usr/sbin:/sbin
 	if has ip; then
 		tell addr limited ip addr
 		tell route4 limited ip -4 route get 8.8.8.8
@@ -122,10 +134,20 @@ $farm_a"
 			fi
 		done 2>/dev/null
 		if has ifconfig; then tell ifconfig limited ifconfig -a; fi
+		if [ ! -d /sys/class/net ] && has route; then
+			tell bsdroute4 limited route -n get 8.8.8.8
+			tell bsdroute6 limited route -n get -inet6 2404:6800:400a:800::1012
+		fi
 	fi
 fi
 if [ "$virtual" = 1 ]; then
 	if has systemd-detect-virt; then tell detect systemd-detect-virt; fi
+	if [ ! -d /sys/class ] && has sysctl; then
+		tell vm_guest sysctl -n kern.vm_guest
+		tell jailed sysctl -n security.jail.jailed
+		tell hw_vendor sysctl -n hw.vendor
+		tell hw_product sysctl -n hw.product
+	fi
 	if [ -r /proc/device-tree/model ]; then
 		say virt_tree "$(head -c 256 /proc/device-tree/model | tr -d '\000')"
 		say virt_compatible "$(head -c 256 /proc/device-tree/compatible | tr '\000' ' ')"
