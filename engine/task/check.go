@@ -237,14 +237,59 @@ func (r *reader) ownedArguments(t *Task) {
 		if t.Free == nil && !t.Args.Has("file") && len(t.ArgsFrom) == 0 {
 			r.fail(t.ModulePos, "", "%s: the name of the file is missing", t.Module)
 		}
+		r.applied(t)
 	case "include_role", "import_role":
 		if !t.Args.Has("name") && !t.Args.Has("role") && len(t.ArgsFrom) == 0 {
 			r.fail(t.ModulePos, "", "%s: the name of the role is missing", t.Module)
 		}
+		r.roleArguments(t)
 	case "meta":
 		what, _ := textOf(t.Free)
 		if !slices.Contains(metaActions, what) {
 			r.fail(t.ModulePos, source.DidYouMean(what, metaActions), "meta: unknown action %q", what)
+		}
+	}
+}
+
+// roleArguments checks what include_role and import_role have beside the role's name.
+func (r *reader) roleArguments(t *Task) {
+	for _, key := range roleArgs {
+		v, ok := t.Args.Get(key)
+		switch _, isText := textOf(v); {
+		case !ok:
+		case t.Module == "import_role" && (key == "apply" || key == "public"):
+			r.fail(t.Args.KeyPos(key), "include_role has it", "import_role has no argument %s", key)
+		case strings.HasSuffix(key, "_from") && !isText && !hasTemplate(v):
+			r.fail(t.Args.ValPos(key), "such as main", "%s: %s is %s, not the name of a file", t.Module, key, value.Kind(v))
+		}
+	}
+	r.applied(t)
+}
+
+// applied checks the keywords that an include gives to all of its tasks.
+func (r *reader) applied(t *Task) {
+	v, ok := t.Args.Get("apply")
+	if !ok || v == nil || t.Module == "import_role" {
+		return
+	}
+	if _, isTemplate := v.(value.Template); isTemplate {
+		return
+	}
+	d, isDict := v.(*value.Dict)
+	if !isDict {
+		r.fail(t.Args.ValPos("apply"), "such as {tags: [web]}", "%s: apply is %s, not a mapping of keywords", t.Module, value.Kind(v))
+		return
+	}
+	var known []string
+	for key, on := range keywords {
+		if on == both {
+			known = append(known, key)
+		}
+	}
+	slices.Sort(known)
+	for _, key := range d.Keys() {
+		if !slices.Contains(known, key) {
+			r.errs = append(r.errs, prefix(t.Module+": apply", value.UnknownKey(d, key, known))...)
 		}
 	}
 }

@@ -212,6 +212,9 @@ func (p *play) loadRole(name, dir, defaults, vars string) (*role, error) {
 	}{{"defaults", defaults, &ro.defaults}, {"vars", vars, &ro.vars}} {
 		path, ok := rolePath(dir, part.kind, part.name)
 		if !ok {
+			if part.name != "main" {
+				errs = append(errs, fmt.Errorf("role %q has no %s/%s.yml", ro.name, part.kind, part.name))
+			}
 			continue
 		}
 		d, err := ReadVars(path)

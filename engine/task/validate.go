@@ -280,6 +280,12 @@ func (v *validator) role(t *Task, s *scope, name string) {
 			v.errs = append(v.errs, source.Errorf(t.ModulePos, "%s: role %q has no %s/%s.yml", t.Module, name, part.kind, part.name))
 		}
 	}
+	for _, kind := range []string{"defaults", "vars"} {
+		from := constant(&Task{Args: t.Args}, kind+"_from")
+		if _, ok := rolePath(dir, kind, from); !ok && from != "" {
+			v.errs = append(v.errs, source.Errorf(t.ModulePos, "%s: role %q has no %s/%s.yml", t.Module, name, kind, from))
+		}
+	}
 }
 
 // roles lists the roles that could be meant.
