@@ -16,14 +16,14 @@ import (
 func reach(ctx context.Context, r *engine.Run) error {
 	r.Emit(engine.Event{Kind: engine.Progress, Text: "waiting for SSH"})
 	begun := time.Now()
-	addr, err := r.Machine.SSH(ctx)
+	watched, leave := watchConsole(ctx, r)
+	defer leave()
+	addr, err := address(watched, r, begun, 5*time.Second)
 	if err != nil {
 		return stalled(ctx, r, begun, "an address", err)
 	}
 	pause := time.NewTicker(500 * time.Millisecond)
 	defer pause.Stop()
-	watched, leave := watchConsole(ctx, r)
-	defer leave()
 	told, refused := begun, time.Time{}
 	var last error
 	for {
@@ -51,6 +51,39 @@ func reach(ctx context.Context, r *engine.Run) error {
 		case <-ctx.Done():
 			return stalled(ctx, r, begun, rung(last), last)
 		case <-pause.C:
+		}
+	}
+}
+
+// address waits for where the guest's sshd can be reached, or until the machine runs no more, which is looked at
+// again and again.
+func address(ctx context.Context, r *engine.Run, begun time.Time, every time.Duration) (string, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var addr string
+	found := make(chan error, 1)
+	go func() {
+		var err error
+		addr, err = r.Machine.SSH(ctx)
+		found <- err
+	}()
+	look := time.NewTicker(every)
+	defer look.Stop()
+	for told := begun; ; {
+		select {
+		case err := <-found:
+			if why := context.Cause(ctx); err != nil && ctx.Err() == context.Canceled && why != context.Canceled {
+				err = why
+			}
+			return addr, err
+		case <-look.C:
+		}
+		if final := off(ctx, r); final != nil {
+			cancel(final)
+		}
+		if time.Since(told) > 3*every {
+			told = time.Now()
+			r.Emit(engine.Event{Kind: engine.Progress, Text: fmt.Sprintf("still waiting for SSH after %s (an address)", time.Since(begun).Round(time.Second))})
 		}
 	}
 }
