@@ -139,11 +139,9 @@ func (inv *Inventory) Joined(name string, groups []string) (vars *expr.Vars, all
 	vm := inv.byName[name]
 	inv.mu.Unlock()
 	if vm != nil {
-		byPrecedence(joined)
-		out := inv.groupVars(joined)
-		lay(out, vm.vm.Vars)
 		with := vm.vm
-		with.Vars, with.Groups = out, append(slices.Clone(with.Groups), all...)
+		with.Groups = append(slices.Clone(with.Groups), all...)
+		with.Vars = inv.rawVMVars(with, vm)
 		return inv.VMVars(with), all
 	}
 	in := inv.groupsOf(name)

@@ -10,9 +10,11 @@ func Select(pattern string, hosts []string, groups map[string][]string) ([]strin
 		u.names = append(u.names, []string{name})
 	}
 	for name, members := range groups {
-		items := make([]int, len(members))
-		for i, m := range members {
-			items[i] = index[m]
+		var items []int
+		for _, m := range members {
+			if i, known := index[m]; known {
+				items = append(items, i)
+			}
 		}
 		u.groups[name] = items
 	}

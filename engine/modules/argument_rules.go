@@ -71,7 +71,7 @@ func lacking(item any, given *value.Dict) (missing []string, rule string) {
 		return nil, ""
 	}
 	x, has := given.Get(r[0])
-	if !has || value.Kind(x) != value.Kind(r[1]) || value.Text(x) != value.Text(r[1]) {
+	if !has || !equal(x, r[1]) {
 		return nil, ""
 	}
 	needs := wordsOf(r[2])
@@ -129,13 +129,16 @@ func specValue(kind string, v any) (any, error) {
 	case "raw":
 		return v, nil
 	case "bool":
+		if n, ok := v.(float64); ok && n == float64(int64(n)) {
+			v = int64(n)
+		}
 		return value.ParseBool(v)
 	case "int":
 		switch x := v.(type) {
 		case int64, bool:
 			return x, nil
 		case string:
-			if n, err := strconv.ParseInt(strings.TrimSpace(x), 10, 64); err == nil {
+			if n, err := strconv.ParseInt(strings.ReplaceAll(strings.TrimSpace(x), "_", ""), 10, 64); err == nil {
 				return n, nil
 			}
 		}
@@ -144,8 +147,9 @@ func specValue(kind string, v any) (any, error) {
 		switch x := v.(type) {
 		case float64:
 			return x, nil
-		case int64:
-			return float64(x), nil
+		case int64, bool:
+			n, _ := worth(x)
+			return n, nil
 		case string:
 			if f, err := strconv.ParseFloat(strings.TrimSpace(x), 64); err == nil {
 				return f, nil
@@ -174,8 +178,6 @@ func specValue(kind string, v any) (any, error) {
 	}
 	return nil, fmt.Errorf("there is no type %q", kind)
 }
-
-var specKinds = []string{"bits", "bool", "bytes", "dict", "float", "int", "json", "jsonarg", "list", "path", "raw", "str"}
 
 // specList is a list, what stands between commas, or a number alone.
 func specList(v any) (any, error) {

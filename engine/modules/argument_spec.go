@@ -31,12 +31,6 @@ func checkSpec(spec *value.Dict) error {
 			errs = append(errs, source.Errorf(spec.ValPos(name), "%s is %s, not a mapping that says what it is", value.Text(name), value.Kind(v)))
 			continue
 		}
-		for _, key := range []string{"type", "elements"} {
-			if kind, ok := one.Get(key); ok && !slices.Contains(specKinds, value.Text(kind)) {
-				errs = append(errs, &source.Error{Pos: one.ValPos(key), Hint: source.DidYouMean(value.Text(kind), specKinds),
-					What: fmt.Sprintf("%s of %s: %q is none of %s", key, value.Text(name), value.Text(kind), strings.Join(specKinds, ", "))})
-			}
-		}
 		options, _ := one.Get("options")
 		if d, ok := options.(*value.Dict); ok {
 			errs = append(errs, checkSpec(d))
@@ -225,10 +219,17 @@ func (c *specCheck) choice(name string, spec, given *value.Dict, path []string) 
 	if !ok || !has {
 		return
 	}
-	among := func(x any) bool {
-		return slices.ContainsFunc(choices, func(y any) bool { return value.Kind(x) == value.Kind(y) && value.Text(x) == value.Text(y) })
-	}
+	among := func(x any) bool { return slices.ContainsFunc(choices, func(y any) bool { return equal(x, y) }) }
 	words := strings.Join(texts(choices), ", ")
+	if truth := value.Text(x); truth == "True" || truth == "False" { // YAML made a truth value of the word
+		alike := slices.DeleteFunc(slices.Clone(choices), func(y any) bool {
+			b, err := value.ParseBool(y)
+			return err != nil || b != (truth == "True")
+		})
+		if !among(x) && len(alike) == 1 {
+			return
+		}
+	}
 	if list, ok := x.([]any); ok {
 		if other := slices.DeleteFunc(slices.Clone(list), among); len(other) > 0 {
 			c.fail(path, "value of %s must be one or more of: %s. Got no match for: %s", name, words, strings.Join(texts(other), ", "))
@@ -236,6 +237,31 @@ func (c *specCheck) choice(name string, spec, given *value.Dict, path []string) 
 	} else if !among(x) {
 		c.fail(path, "value of %s must be one of: %s, got: %s", name, words, value.Text(x))
 	}
+}
+
+// equal compares as Python does: numbers and truth values by what they are worth.
+func equal(x, y any) bool {
+	if a, ok := worth(x); ok {
+		b, ok := worth(y)
+		return ok && a == b
+	}
+	_, number := worth(y)
+	return !number && value.Kind(x) == value.Kind(y) && value.Text(x) == value.Text(y)
+}
+
+func worth(v any) (float64, bool) {
+	switch x := v.(type) {
+	case int64:
+		return float64(x), true
+	case float64:
+		return x, true
+	case bool:
+		if x {
+			return 1, true
+		}
+		return 0, true
+	}
+	return 0, false
 }
 
 func specOf(v any) *value.Dict {

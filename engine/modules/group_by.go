@@ -29,9 +29,17 @@ func (m *GroupBy) Run(_ context.Context, t *engine.Task) (engine.Result, error) 
 	}
 	return engine.Result{
 		Changed: !memberOf(t, groups),
-		AddHost: &engine.NewHost{Name: t.Host, Groups: groups},
+		AddHost: &engine.NewHost{Name: ownName(t), Groups: groups},
 		Values:  value.NewDict("add_group", key, "parent_groups", parents),
 	}, nil
+}
+
+// ownName is the host that the task is of, wherever it acts.
+func ownName(t *engine.Task) string {
+	if name, ok, err := t.Vars.Get("inventory_hostname"); ok && err == nil {
+		return value.Text(name)
+	}
+	return t.Host
 }
 
 // memberOf reports whether the host is in all the groups already.

@@ -2,7 +2,6 @@ package play
 
 import (
 	"slices"
-	"strings"
 	"sync"
 
 	"farm/engine"
@@ -34,6 +33,10 @@ type world struct {
 	joined map[string]joined        // hosts that tasks put into groups
 	grown  int                      // times that tasks changed names or groups
 	set    map[string][]*value.Dict // what the tasks of each host set
+
+	listed   *value.Dict         // the variable groups, when grown was listedAt
+	in       map[string][]string // the groups of each host then
+	listedAt int
 }
 
 // joined is a host with the groups that tasks put it into.
@@ -78,9 +81,15 @@ func (w *world) add(n engine.NewHost) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.grown++
-	if !slices.Contains(w.names, n.Name) && n.Name != "localhost" {
+	if !slices.Contains(w.names, n.Name) {
 		w.names = append(w.names, n.Name)
 		w.group("all", n.Name)
+		if len(n.Groups) == 0 {
+			w.group("ungrouped", n.Name)
+		}
+	}
+	if len(n.Groups) > 0 {
+		w.groups["ungrouped"] = slices.DeleteFunc(slices.Clone(w.groups["ungrouped"]), func(h string) bool { return h == n.Name })
 	}
 	j := w.joined[n.Name]
 	for _, g := range n.Groups {
@@ -142,6 +151,7 @@ func (w *world) vars(host string) *expr.Vars {
 	if added.Len() == 0 {
 		return vars.With(magic)
 	}
+	magic.Set("inventory_hostname", host) // add_host may name anything
 	return vars.With(added, magic, w.extra)
 }
 
@@ -152,23 +162,36 @@ func (w *world) age() int {
 	return w.grown
 }
 
-// members are the variables groups, and group_names of a host.
+// members are the variables groups, which all hosts share, and group_names of a host.
 func (w *world) members(host string) (groups *value.Dict, mine []any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	groups, mine = value.NewDict(), []any{}
+	if w.listed == nil || w.listedAt != w.grown {
+		w.list()
+	}
+	mine = []any{}
+	for _, name := range w.in[host] {
+		mine = append(mine, name)
+	}
+	return w.listed, mine
+}
+
+// list makes the variable groups anew. w.mu is held.
+func (w *world) list() {
+	w.listed, w.listedAt, w.in = value.NewDict(), w.grown, map[string][]string{}
 	for _, name := range w.order {
-		list := make([]any, len(w.groups[name]))
+		members := make([]any, len(w.groups[name]))
 		for i, m := range w.groups[name] {
-			list[i] = m
-			if m == host && name != "all" && name != "ungrouped" {
-				mine = append(mine, name)
+			members[i] = m
+			if name != "all" {
+				w.in[m] = append(w.in[m], name)
 			}
 		}
-		groups.Set(name, list)
+		w.listed.Set(name, members)
 	}
-	slices.SortFunc(mine, func(a, b any) int { return strings.Compare(a.(string), b.(string)) })
-	return groups, mine
+	for _, names := range w.in {
+		slices.Sort(names)
+	}
 }
 
 // hostVars is the variable hostvars: each host's variables with what its tasks set.

@@ -96,7 +96,8 @@ func (p *play) callRole(ctx context.Context, c *call, args *value.Dict) error {
 		return err
 	}
 	var tasks []*Task
-	if valid, _ := args.Get("rolespec_validate"); valid != false {
+	valid, given := args.Get("rolespec_validate")
+	if on, err := value.ParseBool(valid); !given || err != nil || on {
 		if t := ro.validation(text("tasks_from", "main")); t != nil {
 			tasks = append(tasks, t)
 		}
