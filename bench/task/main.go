@@ -26,8 +26,8 @@ import (
 const (
 	kinds, each  = 3, 25 // shell, stat, copy
 	maxBare      = 3.0   // a task, in bare round trips
-	minPipelined = 50.0  // times that ansible takes longer
-	minMitogen   = 20.0
+	minPipelined = 100.0 // times that ansible takes longer
+	minMitogen   = 40.0
 )
 
 func main() {
