@@ -94,7 +94,7 @@ func (f *Farm) play(ctx context.Context, c *Case, s *seen) error {
 	if err != nil {
 		return err
 	}
-	if err := play.Check(r, plays, inv.Engine(), true); err != nil {
+	if _, err := play.Check(r, plays, inv.Engine(), true); err != nil {
 		return err
 	}
 	return play.Run(ctx, ctx, plays, play.Options{Task: tasks, Hosts: inv, Login: f.login, Forks: 1, Emit: s.event, Ended: s.ended})

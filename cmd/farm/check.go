@@ -13,8 +13,8 @@ import (
 )
 
 // check finds every fault of an inventory, of its definitions and of the task files of VMs
-// that can be found without a host.
-func (a *app) check(inv *inventory.Inventory, vms []inventory.VM) error {
+// that can be found without a host. later are faults of tasks that may not run, or are meant to fail.
+func (a *app) check(inv *inventory.Inventory, vms []inventory.VM) (later []error, err error) {
 	errs := []error{checkHypervisors(inv), inv.Check(vms, a.producedNames(inv, vms)), checkPorts(inv, vms)}
 	files := task.New(a.taskOptions(inv)).Validation(inv.Engine())
 	files.Topics, files.Hosts = []string{shutdownHypervisor}, hostNames(inv, vms)
@@ -45,7 +45,14 @@ func (a *app) check(inv *inventory.Inventory, vms []inventory.VM) error {
 			}
 		}
 	}
-	return inv.Likely(source.Join(append(errs, files.Err())...))
+	return files.Later(), inv.Likely(source.Join(append(errs, files.Err())...))
+}
+
+// warnLater tells of faults that end nothing yet.
+func (a *app) warnLater(later []error) {
+	for _, err := range later {
+		a.warnOnce(err.Error() + ": the task fails if it comes to run")
+	}
 }
 
 // hostNames are the names of an inventory's hosts and VMs.

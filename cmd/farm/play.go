@@ -206,9 +206,11 @@ func (p *performance) read() (err error) {
 	}
 	r := task.New(p.tasks)
 	p.plays, err = play.Read(r.Parser(), p.path, p.extra)
-	if err := source.Join(bad, err, play.Check(r, p.plays, e, err == nil)); err != nil {
+	later, wrong := play.Check(r, p.plays, e, err == nil)
+	if err := source.Join(bad, err, wrong); err != nil {
 		return err
 	}
+	p.app.warnLater(later)
 	p.becomes()
 	p.hideSecrets()
 	return p.someTagged()

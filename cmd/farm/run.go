@@ -163,9 +163,11 @@ func (s *session) read(ctx context.Context, path string) (err error) {
 	if s.vms, err = s.app.expand(ctx, s.inv, s.flags.limit); err != nil && exitStatus(err) != exitBadInput {
 		return err
 	}
-	if err := source.Join(bad, err, s.check(s.inv, s.vms)); err != nil {
+	later, wrong := s.check(s.inv, s.vms)
+	if err := source.Join(bad, err, wrong); err != nil {
 		return err
 	}
+	s.warnLater(later)
 	return s.someTagged()
 }
 

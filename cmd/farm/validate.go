@@ -85,7 +85,8 @@ func (a *app) validate(cmd *cobra.Command, flags *inventoryFlags, path string) (
 		return 0, err
 	}
 	vms, expandErr := inv.Expand(cmd.Context(), a.expandOptions(inv))
-	if err := source.Join(err, expandErr, a.check(inv, vms)); err != nil {
+	later, wrong := a.check(inv, vms)
+	if err := source.Join(append(later, err, expandErr, wrong)...); err != nil {
 		right := slices.DeleteFunc(vms, inv.Faulty)
 		return len(right), err
 	}

@@ -11,8 +11,8 @@ import (
 
 // Check finds what can be found wrong in plays without running anything: expressions and the
 // files that tasks include. It tells all faults at once. whole is false where not all could be read: then
-// what the rest may define is not missed.
-func Check(r *task.Runner, plays []*Play, e *expr.Engine, whole bool) error {
+// what the rest may define is not missed. later are faults of tasks that may not run, or are meant to fail.
+func Check(r *task.Runner, plays []*Play, e *expr.Engine, whole bool) (later []error, err error) {
 	var errs []error
 	writes := false // a play before may write files here
 	for _, p := range plays {
@@ -27,10 +27,10 @@ func Check(r *task.Runner, plays []*Play, e *expr.Engine, whole bool) error {
 			v.Tasks(p.File, list)
 		}
 		v.Handlers(p.File, p.Handlers)
-		errs = append(errs, v.Err())
+		errs, later = append(errs, v.Err()), append(later, v.Later()...)
 		writes = writes || v.MayWrite()
 	}
-	return source.Join(errs...)
+	return later, source.Join(errs...)
 }
 
 // checkFiles checks a play's vars_files whose names are known. With writes one that is missing may come.

@@ -33,7 +33,10 @@ type Task struct {
 
 	dir  string // folder of the file, for what it includes
 	role *role  // the role that it belongs to, if any
-	// garbled tells that its arguments could not be read, which is told.
+	// wrong is what is wrong with the module or its arguments, as far as reading the file tells.
+	// It is told by Validation; the task fails with it when it is its turn.
+	wrong []error
+	// garbled tells that its arguments could not be read at all.
 	garbled bool
 }
 

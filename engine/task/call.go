@@ -170,7 +170,12 @@ func (p *play) once(ctx context.Context, c *call) (*value.Dict, error) {
 	if !ok {
 		return skippedResult("Conditional result was False"), nil
 	}
-	if _, mine := owned[c.t.Module]; mine {
+	_, mine := owned[c.t.Module]
+	if len(c.t.wrong) > 0 && (mine || c.t.garbled) { // of others the arguments are checked again
+		p.announce(c)
+		return c.failed(engine.UserFault, source.Join(c.t.wrong...))
+	}
+	if mine {
 		return p.owned(ctx, c)
 	}
 	p.announce(c)

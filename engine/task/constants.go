@@ -15,16 +15,12 @@ import (
 // constant reading the file did.
 func (v *validator) arguments(t *Task, s *scope) {
 	def, ok := v.r.parser.modules[t.Module]
+	if _, _, has := s.key("module_defaults"); has && ok && !t.garbled {
+		return // they may have what is missing here
+	}
+	v.errs = append(v.errs, t.wrong...)
 	if !ok || !hasTemplate(t.Args) && !hasTemplate(t.Free) || len(t.ArgsFrom) > 0 {
 		return
-	}
-	if t.Keys.Has("ignore_errors") || t.Keys.Has("failed_when") {
-		return // it may be meant to fail
-	}
-	for c := s; c != nil; c = c.parent {
-		if c.keys.Has("module_defaults") {
-			return
-		}
 	}
 	p := newPartial(t, def)
 	err := value.Decode(p.with(p.constants, p.optional[:0]), def.New())

@@ -80,6 +80,15 @@ type reader struct {
 	path string
 	errs []error
 	lost bool // a task could not be read, or has no module that there is
+	// foreign are the keys of the task being read that are neither a keyword nor a module.
+	foreign []foreignKey
+}
+
+// foreignKey is one, with what stands there.
+type foreignKey struct {
+	name string
+	v    any
+	err  *source.Error
 }
 
 func (r *reader) fail(pos source.Pos, hint, format string, args ...any) {
@@ -114,6 +123,9 @@ func (r *reader) items(v any, pos source.Pos, item func(i int) source.Pos, what 
 
 func (r *reader) task(d *value.Dict) *Task {
 	before := len(r.errs)
+	outer := r.foreign
+	defer func() { r.foreign = outer }()
+	r.foreign = nil
 	t := &Task{Pos: d.Pos(), Keys: value.NewDict(), Args: value.NewDict(), dir: filepath.Dir(r.path)}
 	t.Keys.SetPos(d.Pos())
 	t.Args.SetPos(d.Pos())
@@ -130,28 +142,37 @@ func (r *reader) task(d *value.Dict) *Task {
 		r.key(t, d, name, v, allowed)
 	}
 	if allowed == onTask && t.Module == "" {
-		if len(r.errs) == before {
-			r.fail(d.Pos(), "", "the task calls no module")
-		}
-		r.lost = true
-		r.keywordTypes(t)
-		t.Free = unknownCall(d)
+		r.calless(t, len(r.errs) == before)
 		return t // what else it has is checked too
+	}
+	for _, k := range r.foreign {
+		r.errs = append(r.errs, k.err)
 	}
 	r.finish(t)
 	return t
 }
 
-// unknownCall is what stands at keys of a task that are no keywords.
-func unknownCall(d *value.Dict) any {
-	var given []any
-	for k, v := range d.All() {
-		name := value.Text(k)
-		if _, known := keywords[name]; !known && !strings.HasPrefix(name, "with_") {
-			given = append(given, v)
+// calless reads a task that calls no module that there is. A single key that is not known
+// names the module: the task fails when it is its turn. sound says that nothing was told of it yet.
+func (r *reader) calless(t *Task, sound bool) {
+	r.lost = true
+	switch {
+	case len(r.foreign) == 1:
+		k := r.foreign[0]
+		t.Module, t.ModulePos, t.garbled, t.wrong = short(k.name), k.err.Pos, true, []error{k.err}
+	case len(r.foreign) > 1:
+		for _, k := range r.foreign {
+			r.errs = append(r.errs, k.err)
 		}
+	case sound:
+		r.fail(t.Pos, "", "the task calls no module")
 	}
-	return given
+	r.keywordTypes(t)
+	var given []any
+	for _, k := range r.foreign {
+		given = append(given, k.v)
+	}
+	t.Free = given
 }
 
 // key reads one key of a task: a keyword, or the module.
@@ -225,7 +246,7 @@ func (r *reader) action(t *Task, key string, v any, pos source.Pos) {
 func (r *reader) call(t *Task, key string, v any, pos source.Pos, allowed where) {
 	name, ok := r.module(key)
 	if !ok || allowed == onBlock {
-		r.unknown(key, pos, allowed)
+		r.unknown(key, v, pos, allowed)
 		return
 	}
 	if t.Module != "" {
@@ -238,8 +259,7 @@ func (r *reader) call(t *Task, key string, v any, pos source.Pos, allowed where)
 	case *value.Dict:
 		t.Args = a
 	case []any:
-		r.fail(pos, "", "the arguments of %q are a list, not a mapping or text", key)
-		t.garbled = true
+		r.garbled(t, pos, "", "the arguments of %q are a list, not a mapping or text", key)
 	default:
 		text, _ := textOf(a)
 		at := pos
@@ -250,7 +270,13 @@ func (r *reader) call(t *Task, key string, v any, pos source.Pos, allowed where)
 	}
 }
 
-func (r *reader) unknown(key string, pos source.Pos, allowed where) {
+// garbled notes arguments that cannot be read.
+func (r *reader) garbled(t *Task, pos source.Pos, hint, format string, args ...any) {
+	t.garbled = true
+	t.wrong = append(t.wrong, &source.Error{Pos: pos, What: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+func (r *reader) unknown(key string, v any, pos source.Pos, allowed where) {
 	var known []string
 	for k, on := range keywords {
 		if on&allowed != 0 {
@@ -263,7 +289,11 @@ func (r *reader) unknown(key string, pos source.Pos, allowed where) {
 		what = "neither a keyword nor a module"
 	}
 	sort.Strings(known)
-	r.fail(pos, source.DidYouMean(short(key), known), "%q is %s", key, what)
+	if pos.File == "" {
+		pos.File = r.path
+	}
+	hint := source.DidYouMean(short(key), known)
+	r.foreign = append(r.foreign, foreignKey{key, v, &source.Error{Pos: pos, What: fmt.Sprintf("%q is %s", key, what), Hint: hint, Foreign: hint == ""}})
 }
 
 // free reads text in place of arguments.
@@ -289,8 +319,7 @@ func (r *reader) free(t *Task, text string, pos source.Pos) {
 	case args.Len() == 0 && strings.HasPrefix(rest, "{{") && strings.HasSuffix(strings.TrimSpace(rest), "}}"):
 		t.ArgsFrom = append(t.ArgsFrom, value.Template{Text: strings.TrimSpace(rest), Pos: pos})
 	default:
-		r.fail(pos, "give the arguments as a mapping or as key=value", "%q takes no free text: %q", t.Module, rest)
-		t.garbled = true
+		r.garbled(t, pos, "give the arguments as a mapping or as key=value", "%q takes no free text: %q", t.Module, rest)
 	}
 }
 
@@ -316,7 +345,14 @@ func (r *reader) finish(t *Task) {
 		t.Args.Delete("_raw_params")
 		t.Free = raw
 	}
-	if !t.garbled {
-		r.arguments(t)
+	if t.garbled {
+		return
 	}
+	before := len(r.errs)
+	r.arguments(t)
+	if strings.HasPrefix(t.Module, "import_") {
+		return // they are a part of the file
+	}
+	t.wrong = append(t.wrong, r.errs[before:]...)
+	r.errs = r.errs[:before]
 }

@@ -10,8 +10,8 @@ import (
 	"farm/inventory/expr"
 )
 
-func TestParseTellsAllFaultsAtTheirPlaces(t *testing.T) {
-	_, err := task.NewParser(defs(nil)).Parse("f.yaml", []byte(`- say: ok
+func TestAllFaultsOfAFileAreToldAtTheirPlaces(t *testing.T) {
+	b := newBench(t, map[string]string{"f.yaml": `- say: ok
 - nmae: x
   say: y
 - sya: y
@@ -26,7 +26,9 @@ func TestParseTellsAllFaultsAtTheirPlaces(t *testing.T) {
 - {say: a, rescue: []}
 - include_tasks:
 - {meta: flush}
-`))
+`})
+	v := task.New(b.o).Validation(expr.New(expr.Options{}))
+	v.File(filepath.Join(b.dir, "f.yaml"))
 	want := []string{
 		`f.yaml:2:3: "nmae" is neither a keyword nor a module (did you mean "name"?)`,
 		`f.yaml:4:3: "sya" is neither a keyword nor a module (did you mean "say"?)`,
@@ -41,7 +43,7 @@ func TestParseTellsAllFaultsAtTheirPlaces(t *testing.T) {
 		`f.yaml:14:3: include_tasks: the name of the file is missing`,
 		`f.yaml:15:4: meta: unknown action "flush" (did you mean "flush_handlers"?)`,
 	}
-	if got := err.Error(); got != strings.Join(want, "\n") {
+	if got := strings.ReplaceAll(v.Err().Error(), b.dir+"/", ""); got != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))
 	}
 }

@@ -207,6 +207,7 @@ type scope struct {
 	params *value.Dict // variables of include_*, over facts that were set
 	file   string      // the task file
 	role   *role
+	doubt  doubt // Validation alone notes it
 }
 
 func (s *scope) within(t *Task) *scope {

@@ -37,6 +37,7 @@ type Validation struct {
 	r      *Runner
 	e      *expr.Engine
 	errs   []error
+	later  []error // faults of tasks that may not run, or may be meant to fail
 	reach  reach
 	writes bool // a task checked so far may write files of the controller
 	acts   bool // one may change its host, which may be the controller
@@ -84,15 +85,32 @@ func (v *Validation) check(f func(*validator)) {
 	one := &validator{r: v.r, e: v.e, seen: map[string]bool{}, reach: &v.reach}
 	f(one)
 	v.errs = append(v.errs, one.errs...)
+	v.later = append(v.later, one.later...)
 	v.writes, v.acts = v.writes || one.writes, v.acts || one.acts
 	if !one.writes {
 		v.errs = append(v.errs, one.missing...)
 	}
 }
 
-// Err holds every fault found so far; nil if there is none.
+// Err holds every fault found so far that keeps the tasks from being run; nil if there is none.
 func (v *Validation) Err() error {
 	return source.Join(append(v.reach.faults(v.Topics, v.Hosts), v.errs...)...)
+}
+
+// Later holds the faults of tasks that may not run, or whose failure is expected: they fail when
+// it is their turn. What Err holds is not among them.
+func (v *Validation) Later() []error {
+	told := map[string]bool{}
+	for _, err := range source.Flatten(source.Join(v.errs...)) {
+		told[err.Error()] = true
+	}
+	var later []error
+	for _, err := range source.Flatten(source.Join(v.later...)) {
+		if !told[err.Error()] {
+			later = append(later, err)
+		}
+	}
+	return later
 }
 
 type validator struct {
@@ -101,6 +119,7 @@ type validator struct {
 	seen     map[string]bool // files and roles
 	chain    []string        // files under way, each brought in by the one before
 	errs     []error
+	later    []error // see Validation.Later
 	missing  []error // files that tasks name; some task may write them here
 	writes   bool    // a task may write files of the controller
 	acts     bool    // a task may change its host
@@ -109,15 +128,14 @@ type validator struct {
 }
 
 func (v *validator) file(path string, s *scope) {
-	if v.seen[path] {
+	if v.met("file "+path, s) {
 		return
 	}
-	v.seen[path] = true
 	v.chain = append(v.chain, path)
 	defer func() { v.chain = v.chain[:len(v.chain)-1] }()
 	// Not r.file: a file with faults is read as far as it goes, and not kept.
 	f, err := v.r.parser.ReadFile(path)
-	v.errs = append(v.errs, err)
+	v.tell(s, err)
 	if f == nil || f.lost || v.handling && err != nil {
 		v.reach.unknown()
 	}
@@ -130,16 +148,36 @@ func (v *validator) tasks(tasks []*Task, s *scope) {
 	for _, t := range tasks {
 		in := s.within(t)
 		v.reach.add(t, in, v.handling)
-		v.keys(t)
-		v.templates(t.Args, t.Module == "assert")
-		v.templates(t.Free, false)
-		v.arguments(t, in)
-		for _, list := range [][]*Task{t.Block, t.Rescue, t.Always} {
-			v.tasks(list, in)
+		if _, known := v.r.parser.module(t.Module); !known && !t.IsBlock() {
+			v.reach.unknown() // it may have been meant to define anything
 		}
+		v.doubted(in, func() {
+			v.keys(t)
+			v.templates(t.Args, t.Module == "assert")
+			v.templates(t.Free, false)
+			v.arguments(t, in)
+		})
+		attempt := in
+		if len(t.Rescue) > 0 {
+			attempt = in.section(expected)
+		}
+		v.tasks(t.Block, attempt)
+		v.tasks(t.Rescue, in.section(perhaps))
+		v.tasks(t.Always, in)
 		v.acts = v.acts || !t.IsBlock() && !slices.Contains(harmless, t.Module)
 		v.included(t, in)
 	}
+}
+
+// met reports whether something was checked before, at a place at least as certain.
+func (v *validator) met(what string, s *scope) bool {
+	for d := range doubts(s) + 1 {
+		if v.seen[fmt.Sprintf("%s %d", what, d)] {
+			return true
+		}
+	}
+	v.seen[fmt.Sprintf("%s %d", what, doubts(s))] = true
+	return false
 }
 
 // constant is the name that an argument, or the free text, gives to what t brings in.
@@ -174,7 +212,7 @@ func (v *validator) included(t *Task, s *scope) {
 		if err != nil {
 			v.absent(t, s, err)
 		} else if d, err := ReadVars(path); err != nil {
-			v.errs = append(v.errs, err)
+			v.tell(s, err)
 		} else {
 			v.templates(d, false)
 		}
@@ -194,7 +232,7 @@ func (v *validator) includedTasks(t *Task, s *scope) {
 	path, err := Folders(s.dirs(v.r.o.Project)).Find("tasks", name)
 	if err != nil {
 		v.reach.unknown()
-		v.errs = append(v.errs, &source.Error{Pos: t.ModulePos, What: t.Module, Err: err})
+		v.tell(s, &source.Error{Pos: t.ModulePos, What: t.Module, Err: err, Foreign: t.Module == "include_tasks"})
 		return
 	}
 	if i := slices.Index(v.chain, path); i >= 0 && (t.Module == "import_tasks" || always(s)) {
@@ -233,7 +271,8 @@ func (v *validator) role(t *Task, s *scope, name string) {
 		return
 	}
 	if dir == "" {
-		v.errs = append(v.errs, &source.Error{Pos: t.ModulePos, Hint: source.DidYouMean(last, v.roles(p, s)),
+		hint := source.DidYouMean(last, v.roles(p, s))
+		v.tell(s, &source.Error{Pos: t.ModulePos, Hint: hint, Foreign: hint == "" && t.Module == "include_role",
 			What: "there is no role " + quoted(name) + " (searched " + strings.Join(p.roleFolders(s), ", ") + ")"})
 		return
 	}
@@ -249,21 +288,20 @@ func (v *validator) role(t *Task, s *scope, name string) {
 		v.reach.unknown()
 	}
 	key := dir + "\x00" + from + "\x00" + handlers
-	if v.seen[key] {
+	if v.met(key, s) {
 		return
 	}
-	v.seen[key] = true
 	ro, err := p.loadRole(name, dir, "main", "main")
 	if err != nil {
-		v.errs = append(v.errs, err)
+		v.tell(s, err)
 		v.reach.unknown()
 	}
-	v.templates([]any{ro.defaults, ro.vars}, false)
+	v.doubted(s, func() { v.templates([]any{ro.defaults, ro.vars}, false) })
 	in := &scope{parent: s, keys: value.NewDict(), file: filepath.Join(dir, "tasks", "main.yml"), role: ro}
 	if t := ro.validation(from); t != nil && v.r.parser.modules[t.Module].New != nil {
 		r := &reader{Parser: v.r.parser, path: t.Pos.File}
 		r.arguments(t)
-		v.errs = append(v.errs, r.errs...)
+		v.tell(s, r.errs...)
 	}
 	for _, dep := range ro.deps {
 		at := &Task{Module: "dependencies", ModulePos: dep.pos, Args: value.NewDict()}
@@ -277,15 +315,21 @@ func (v *validator) role(t *Task, s *scope, name string) {
 			v.file(path, &scope{parent: in, keys: value.NewDict(), file: path, role: ro})
 			v.handling = were
 		} else if part.name != "main" {
-			v.errs = append(v.errs, source.Errorf(t.ModulePos, "%s: role %q has no %s/%s.yml", t.Module, name, part.kind, part.name))
+			v.tell(s, lacks(t, name, part.kind, part.name))
 		}
 	}
 	for _, kind := range []string{"defaults", "vars"} {
 		from := constant(&Task{Args: t.Args}, kind+"_from")
 		if _, ok := rolePath(dir, kind, from); !ok && from != "" {
-			v.errs = append(v.errs, source.Errorf(t.ModulePos, "%s: role %q has no %s/%s.yml", t.Module, name, kind, from))
+			v.tell(s, lacks(t, name, kind, from))
 		}
 	}
+}
+
+func lacks(t *Task, role, kind, name string) error {
+	e := source.Errorf(t.ModulePos, "%s: role %q has no %s/%s.yml", t.Module, role, kind, name)
+	e.Foreign = t.Module == "include_role"
+	return e
 }
 
 // roles lists the roles that could be meant.

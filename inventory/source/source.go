@@ -37,6 +37,9 @@ type Error struct {
 	What string // what is wrong and why, lower case, no full stop
 	Hint string // what would be right; may be empty
 	Err  error  // the cause, if any; printed after What
+	// Foreign says that something has a name that is not known, and near none that is: it may
+	// be one that only another program knows.
+	Foreign bool
 }
 
 func (e *Error) Error() string {

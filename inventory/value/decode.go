@@ -152,10 +152,11 @@ func isField(fields []Field, key any) bool {
 // UnknownKey is the complaint about a key of d that is none of known.
 func UnknownKey(d *Dict, key string, known []string) error {
 	hint := source.DidYouMean(key, known)
-	if hint == "" && len(known) > 0 && len(known) <= 25 {
+	near := hint != ""
+	if !near && len(known) > 0 && len(known) <= 25 {
 		hint = "known: " + strings.Join(known, ", ")
 	}
-	return &source.Error{Pos: d.KeyPos(key), What: fmt.Sprintf("unknown key %q", key), Hint: hint}
+	return &source.Error{Pos: d.KeyPos(key), What: fmt.Sprintf("unknown key %q", key), Hint: hint, Foreign: !near}
 }
 
 var (
