@@ -6,11 +6,32 @@ import (
 	"strconv"
 	"strings"
 
+	"farm/inventory/source"
 	"farm/inventory/value"
 )
 
 // orders are the values of the keyword order.
 var orders = []string{"inventory", "reverse_inventory", "sorted", "reverse_sorted"}
+
+// freely reports whether a strategy has each host go at its own pace.
+func freely(strategy any, pos source.Pos) (bool, error) {
+	switch strings.TrimPrefix(value.Text(strategy), "ansible.builtin.") {
+	case "linear", "":
+		return false, nil
+	case "free", "host_pinned":
+		return true, nil
+	}
+	return false, &source.Error{Pos: pos, What: fmt.Sprintf("there is no strategy %q", value.Text(strategy)), Hint: "linear, free or host_pinned"}
+}
+
+// ordered is the name of an order of hosts.
+func ordered(order any, pos source.Pos) (string, error) {
+	text := value.Text(order)
+	if order != nil && !slices.Contains(orders, text) {
+		return "", &source.Error{Pos: pos, What: fmt.Sprintf("there is no order %q", text), Hint: strings.Join(orders, ", ")}
+	}
+	return text, nil
+}
 
 // arrange puts hosts in the order that a play asks for.
 func arrange(hosts []string, order string) []string {

@@ -22,6 +22,7 @@ func Check(r *task.Runner, plays []*Play, e *expr.Engine, whole bool) (later []e
 		}
 		v.Keywords(p.Keys)
 		v.Values(p.Vars)
+		v.Values([]any{p.Strategy, p.Order})
 		errs = append(errs, checkFiles(v, p, writes))
 		for _, list := range p.sections() {
 			v.Tasks(p.File, list)

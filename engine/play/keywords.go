@@ -3,7 +3,6 @@ package play
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"farm/engine/task"
 	"farm/inventory/source"
@@ -68,8 +67,8 @@ func (r *reader) key(p *Play, d *value.Dict, name string, v any, pos source.Pos)
 	case "gather_facts", "gather_subset":
 		r.gather(p, d, name, v, pos)
 	case "vars":
-		r.add(r.CheckKeyword(p.File, name, v, pos))
-		p.Vars, _ = v.(*value.Dict)
+		r.add(r.CheckKeyword(p.File, name, task.OneMapping(v), pos))
+		p.Vars, _ = task.OneMapping(v).(*value.Dict)
 	case "vars_files":
 		p.VarsFiles = listOf(v)
 		for i := range p.VarsFiles {
@@ -88,14 +87,16 @@ func (r *reader) key(p *Play, d *value.Dict, name string, v any, pos source.Pos)
 	case "handlers":
 		p.Handlers = r.tasks(p, d, name, v)
 	case "strategy":
-		text := strings.TrimPrefix(value.Text(v), "ansible.builtin.")
-		if p.Free = text == "free" || text == "host_pinned"; !p.Free && text != "linear" {
-			r.fail(pos, "linear, free or host_pinned", "there is no strategy %q", value.Text(v))
+		p.Strategy = v
+		if !isTemplate(v) {
+			_, err := freely(v, pos)
+			r.add(err)
 		}
 	case "order":
-		p.Order = value.Text(v)
-		if !slices.Contains(orders, p.Order) {
-			r.fail(pos, strings.Join(orders, ", "), "there is no order %q", p.Order)
+		p.Order = v
+		if !isTemplate(v) {
+			_, err := ordered(v, pos)
+			r.add(err)
 		}
 	case "serial":
 		p.Serial = listOf(v)

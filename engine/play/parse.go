@@ -168,7 +168,7 @@ func (r *reader) imported(path string, d *value.Dict, depth int) []*Play {
 		switch k {
 		case key, "name":
 		case "vars":
-			vars, _ := v.(*value.Dict)
+			vars, _ := task.OneMapping(v).(*value.Dict)
 			for _, p := range plays {
 				p.Vars = value.Merge(p.Vars, vars)
 			}
@@ -176,8 +176,15 @@ func (r *reader) imported(path string, d *value.Dict, depth int) []*Play {
 			for _, p := range plays {
 				p.Keys.Set("tags", append(listOf(v), tagsOf(p.Keys)...))
 			}
+		case "when":
+			r.add(r.CheckKeyword(path, "when", v, d.KeyPos(k)))
+			for _, p := range plays {
+				inner, _ := p.Keys.Get("when")
+				p.Keys.Set("when", append(slices.Clone(listOf(v)), listOf(inner)...))
+				p.Keys.SetKeyPos("when", d.KeyPos(k))
+			}
 		default:
-			r.fail(d.KeyPos(k), "it may have name, tags and vars", "%q has no meaning beside %s", value.Text(k), key)
+			r.fail(d.KeyPos(k), "it may have name, tags, vars and when", "%q has no meaning beside %s", value.Text(k), key)
 		}
 	}
 	return plays

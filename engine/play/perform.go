@@ -18,6 +18,7 @@ type batch struct {
 	play       *Play
 	title      string
 	all, names []string
+	free       bool // each host at its own pace
 	steps      *stepper
 	begun      bool // the task to start at was found before
 
@@ -40,7 +41,7 @@ var errStopped = fmt.Errorf("other hosts failed: %w", task.ErrEndHost)
 // perform runs the play on the batch and waits for all its hosts.
 func (b *batch) perform(ctx context.Context) {
 	b.begun, b.answers = b.run.started(), map[string]bool{}
-	b.steps = newStepper(len(b.names), b.run.o.Forks, b.play.Free)
+	b.steps = newStepper(len(b.names), b.run.o.Forks, b.free)
 	members := make([]*host, len(b.names))
 	var once task.Once
 	for i, name := range b.names {

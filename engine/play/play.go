@@ -34,9 +34,9 @@ type Play struct {
 	// MaxFail is the share of a batch in percent that may fail before the play ends; below 0 = any.
 	MaxFail       float64
 	ForceHandlers bool
-	Free          bool // strategy: free, each host at its own pace
-	// Order is how hosts are sorted: inventory, reverse_inventory, sorted or reverse_sorted.
-	Order string
+	// Strategy is how hosts keep in step, Order how they are sorted: texts or Templates; nil = linear,
+	// as the inventory has them.
+	Strategy, Order any
 }
 
 // Walk calls f for every task of the play, blocks before what is in them.

@@ -201,7 +201,12 @@ func (r *run) find(p *Play) ([]string, error) {
 			return nil, engine.Blame(engine.UserFault, &source.Error{Pos: p.Pos, What: "hosts", Err: err})
 		}
 	}
-	return arrange(names, p.Order), nil
+	v, err := r.vars(p).Eval(p.Order)
+	if err != nil {
+		return nil, engine.Blame(engine.UserFault, err)
+	}
+	order, err := ordered(v, p.Pos)
+	return arrange(names, order), engine.Blame(engine.UserFault, err)
 }
 
 // play runs one play; goOn is false where the plays behind it are not to run.
@@ -221,13 +226,21 @@ func (r *run) play(ctx context.Context, p *Play, names []string) (goOn bool, err
 	if err != nil {
 		return false, engine.Blame(engine.UserFault, &source.Error{Pos: p.Pos, What: "play", Err: err})
 	}
+	strategy, err := r.vars(p).Eval(p.Strategy)
+	if err != nil {
+		return false, engine.Blame(engine.UserFault, err)
+	}
+	free, err := freely(strategy, p.Pos)
+	if err != nil {
+		return false, engine.Blame(engine.UserFault, err)
+	}
 	title := r.title(p)
 	began := time.Now()
 	r.o.Emit(engine.Event{Kind: engine.PhaseStarted, Phase: title, File: p.Pos.String(), Text: counted(len(names), len(cut))})
 	goOn = true
 	gone := map[string]bool{}
 	for _, some := range cut {
-		b := &batch{run: r, play: p, title: title, all: names, names: some, gone: gone}
+		b := &batch{run: r, play: p, title: title, all: names, names: some, gone: gone, free: free}
 		b.perform(ctx)
 		if b.stop || b.failed == len(some) || r.soft.Err() != nil {
 			goOn = false

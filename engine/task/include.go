@@ -249,8 +249,10 @@ func (h *HostState) AddHandlers(tasks []*Task) {
 	}
 }
 
-// flush runs the notified handlers, in the order in which they are defined.
+// flush runs the notified handlers, in the order in which they are defined, whatever their tags.
 func (p *play) flush(ctx context.Context) error {
+	p.handling++
+	defer func() { p.handling-- }()
 	for round := range maxDepth { // handlers notify handlers
 		ran := false
 		for i, t := range p.h.handlers {

@@ -31,6 +31,7 @@ var controls = []string{"loop_var", "label", "index_var", "pause", "extended", "
 
 // owned are the modules that the runner carries out itself, with their arguments.
 var owned = map[string][]string{
+	"include":       {"file"}, // read as one of the next two
 	"include_tasks": {"file", "apply", "tags"},
 	"import_tasks":  {"file"},
 	"include_vars":  {"file", "dir", "name", "files_matching", "ignore_files", "extensions", "depth", "ignore_unknown_extensions", "hash_behaviour"},

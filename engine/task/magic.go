@@ -16,8 +16,9 @@ func (p *play) magic(s *scope) *value.Dict {
 	for k, v := range p.constant().All() {
 		d.Set(k, v)
 	}
-	if names := p.roleNames(s); len(names) > 0 {
+	if names, paths := p.parentRoles(s); len(names) > 0 {
 		d.Set("ansible_parent_role_names", names)
+		d.Set("ansible_parent_role_paths", paths)
 	}
 	d.Set("ansible_role_names", append([]any{}, p.h.roles...))
 	d.Set("ansible_search_path", value.From(s.dirs(p.o.Project)))
@@ -129,17 +130,16 @@ func (v hostVars) Keys() []string {
 	return v.others.Keys()
 }
 
-// roleNames are the roles around the one that s is in, the nearest first.
-func (p *play) roleNames(s *scope) []any {
-	var names []any
+// parentRoles are the roles around the one that s is in, the nearest first, and their folders.
+func (p *play) parentRoles(s *scope) (names, paths []any) {
 	var seen *role
 	for c := s; c != nil; c = c.parent {
 		if c.role != nil && c.role != seen {
 			if seen != nil {
-				names = append(names, c.role.name)
+				names, paths = append(names, c.role.name), append(paths, c.role.dir)
 			}
 			seen = c.role
 		}
 	}
-	return names
+	return names, paths
 }

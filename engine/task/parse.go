@@ -152,6 +152,23 @@ func (r *reader) task(d *value.Dict) *Task {
 	return t
 }
 
+// OneMapping merges a list of mappings, as older playbooks have under vars; what else v is stays.
+func OneMapping(v any) any {
+	list, ok := v.([]any)
+	if !ok {
+		return v
+	}
+	all := value.NewDict()
+	for _, one := range list {
+		d, ok := one.(*value.Dict)
+		if !ok {
+			return v
+		}
+		all = value.Merge(all, d)
+	}
+	return all
+}
+
 // calless reads a task that calls no module that there is. A single key that is not known
 // names the module: the task fails when it is its turn. sound says that nothing was told of it yet.
 func (r *reader) calless(t *Task, sound bool) {
@@ -187,10 +204,47 @@ func (r *reader) key(t *Task, d *value.Dict, name string, v any, allowed where) 
 	case known && on&allowed == 0:
 		r.fail(pos, "put it on the tasks of the block", "%q has no meaning on a block", name)
 	case known || strings.HasPrefix(name, "with_"):
+		if name == "vars" {
+			v = OneMapping(v)
+		}
 		t.Keys.Set(name, v)
 		t.Keys.CopyPos(name, d)
 	default:
 		r.call(t, name, v, pos, allowed)
+	}
+}
+
+// include reads the former name of two modules: it imports a file whose name is known, unless it is
+// repeated. Its further arguments are variables.
+func (r *reader) include(t *Task) {
+	t.Module = "import_tasks"
+	for k := range t.Keys.All() {
+		if name := value.Text(k); name == "loop" || strings.HasPrefix(name, "with_") {
+			t.Module = "include_tasks"
+		}
+	}
+	if hasTemplate(t.Free) {
+		t.Module = "include_tasks"
+	}
+	given, _ := t.Keys.Get("vars")
+	vars, ok := given.(*value.Dict)
+	if !ok && given != nil {
+		return
+	}
+	args := value.NewDict()
+	args.SetPos(t.Args.Pos())
+	more := value.NewDict()
+	for k, v := range t.Args.All() {
+		to := more
+		if slices.Contains(owned["include"], value.Text(k)) {
+			to = args
+		}
+		to.Set(k, v)
+		to.CopyPos(k, t.Args)
+	}
+	t.Args = args
+	if more.Len() > 0 {
+		t.Keys.Set("vars", value.Merge(vars, more))
 	}
 }
 
@@ -325,6 +379,9 @@ func (r *reader) free(t *Task, text string, pos source.Pos) {
 
 // finish checks a task whose keys are all read.
 func (r *reader) finish(t *Task) {
+	if t.Module == "include" {
+		r.include(t)
+	}
 	r.keywordTypes(t)
 	if t.IsBlock() {
 		return

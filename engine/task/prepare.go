@@ -71,6 +71,9 @@ func (c *call) arguments(m engine.Module) (*value.Dict, error) {
 	if err != nil {
 		return nil, err
 	}
+	if d, ok := v.(*value.Dict); ok && takesAny(m) {
+		return value.Merge(d, out), nil
+	}
 	f, ok := m.(engine.FreeForm)
 	if !ok {
 		return nil, source.Errorf(c.t.ModulePos, "%s takes no free text", c.t.Module)

@@ -77,7 +77,7 @@ func (p *play) callRole(ctx context.Context, c *call, args *value.Dict) error {
 		return ferr
 	}
 	ro.params = paramsOf(c.t)
-	if once, _ := args.Get("allow_duplicates"); once == false && p.ranBefore(ro) {
+	if once, _ := args.Get("allow_duplicates"); once == false && p.ranBefore(c, ro) {
 		return nil
 	}
 	if pub, _ := args.Get("public"); c.t.Module == "import_role" || pub == true {
@@ -115,14 +115,20 @@ func paramsOf(t *Task) *value.Dict {
 	return d
 }
 
-// ranBefore notes that a role runs with its parameters on the host, and reports whether
-// it did already and once is enough.
-func (p *play) ranBefore(ro *role) bool {
-	params, err := json.Marshal(ro.params)
+// ranBefore notes that a role runs on the host, and reports whether it did already with the same
+// parameters, conditions and tags, and once is enough.
+func (p *play) ranBefore(c *call, ro *role) bool {
+	when, _ := c.t.Keys.Get("when")
+	tags, _ := c.t.Keys.Get("tags")
+	how := []any{when, tags}
+	if ro.params.Len() > 0 {
+		how = append(how, ro.params)
+	}
+	text, err := json.Marshal(how)
 	if err != nil || ro.again {
 		return false
 	}
-	key := ro.dir + " " + string(params)
+	key := ro.dir + " " + string(text)
 	if p.h.ran[key] {
 		return true
 	}

@@ -197,6 +197,8 @@ type play struct {
 	same    *value.Dict // the magic variables that do not change
 	started bool
 	depth   int
+
+	handling int // above 0 while handlers run
 }
 
 // scope is what a task inherits: from blocks, includes and roles around it.

@@ -10,6 +10,9 @@ import (
 
 // selected reports whether --tags and --skip-tags let a task run.
 func (p *play) selected(s *scope, vars *expr.Vars) (bool, error) {
+	if p.handling > 0 {
+		return true, nil // whoever notified it was selected
+	}
 	var tags []string
 	var err error
 	s.outermost(func(c *scope) {
