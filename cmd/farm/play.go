@@ -202,7 +202,7 @@ func (p *performance) read() (err error) {
 		Check: f.check, Diff: f.diff, Tags: f.tags, SkipTags: f.skipTags, StartAt: f.startAt,
 	}
 	if p.localAllowed() {
-		p.tasks.Local = local.New()
+		p.tasks.Local = local.Here()
 	}
 	r := task.New(p.tasks)
 	p.plays, err = play.Read(r.Parser(), p.path, p.extra)

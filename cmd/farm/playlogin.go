@@ -137,7 +137,7 @@ func (p *performance) login(name string, vars *expr.Vars) (play.Login, error) {
 		if err != nil {
 			return play.Login{}, err
 		}
-		return play.Login{Key: "local", User: me.Username, Become: become, Open: func(context.Context) (engine.Conn, error) { return local.New(), nil }}, nil
+		return play.Login{Key: "local", User: me.Username, Become: become, Open: func(context.Context) (engine.Conn, error) { return local.Here(), nil }}, nil
 	}
 	if p.flags.key != "" {
 		to.KeyFile = p.flags.key

@@ -41,6 +41,14 @@ func New() *Conn {
 	return c
 }
 
+// Here returns a connection to the controller whose commands start in the folder that farm was
+// started in, not in the user's home, and whose relative paths are below it.
+func Here() *Conn {
+	c := New()
+	c.pool.Stay = true
+	return c
+}
+
 func (c *Conn) String() string { return "localhost" }
 
 // Exec runs cmd; see engine.Conn.
@@ -71,7 +79,7 @@ func (c *Conn) Close() error {
 
 // Upload writes a file; see engine.Conn.
 func (c *Conn) Upload(ctx context.Context, dst string, perm fs.FileMode, src io.Reader) (err error) {
-	dst, err = expand(dst)
+	dst, err = c.expand(dst)
 	if err != nil {
 		return err
 	}
@@ -103,7 +111,7 @@ func (c *Conn) Upload(ctx context.Context, dst string, perm fs.FileMode, src io.
 
 // Download reads a file; see engine.Conn.
 func (c *Conn) Download(ctx context.Context, src string, dst io.Writer) error {
-	src, err := expand(src)
+	src, err := c.expand(src)
 	if err != nil {
 		return err
 	}
@@ -123,13 +131,15 @@ func (c *Conn) Download(ctx context.Context, src string, dst io.Writer) error {
 	return nil
 }
 
-// expand makes a relative path one below the home folder, as it is over SSH.
-func expand(path string) (string, error) {
-	if filepath.IsAbs(path) {
-		return path, nil
+// expand makes a relative path one below the folder that commands start in: as over SSH the home
+// folder, unless it is Here.
+func (c *Conn) expand(path string) (string, error) {
+	rest, home := strings.CutPrefix(path, "~/")
+	if filepath.IsAbs(path) || c.pool.Stay && !home {
+		return filepath.Abs(path)
 	}
-	home, err := os.UserHomeDir()
-	return filepath.Join(home, strings.TrimPrefix(path, "~/")), err
+	dir, err := os.UserHomeDir()
+	return filepath.Join(dir, rest), err
 }
 
 // reader ends with ctx.

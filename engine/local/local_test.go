@@ -2,6 +2,7 @@ package local
 
 import (
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -9,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"farm/engine"
 	"farm/engine/enginetest"
 )
 
@@ -27,5 +29,25 @@ func TestDownloadRefusesWhatIsNoFile(t *testing.T) {
 		if err := New().Download(t.Context(), src, io.Discard); err == nil || !strings.Contains(err.Error(), "regular file") {
 			t.Errorf("%s: %v", src, err)
 		}
+	}
+}
+
+func TestHereIsTheFolderThatFarmWasStartedIn(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	c := Here()
+	defer c.Close()
+	out, err := c.Exec(t.Context(), engine.Cmd{Script: "pwd"})
+	if err != nil || strings.TrimSpace(string(out.Stdout)) != dir {
+		t.Errorf("commands start in %q, %v; want %q", out.Stdout, err, dir)
+	}
+	if err := c.Upload(t.Context(), "a", 0o600, strings.NewReader("x")); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "a")); err != nil || string(text) != "x" {
+		t.Errorf("the file holds %q, %v", text, err)
 	}
 }

@@ -76,12 +76,13 @@ func (w *world) group(name string, members ...string) {
 	w.groups[name] = append(list, members...)
 }
 
-// add takes what add_host or group_by made.
-func (w *world) add(n engine.NewHost) {
+// add takes what add_host or group_by made, and reports whether any of it is new.
+func (w *world) add(n engine.NewHost) (changed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.grown++
 	if !slices.Contains(w.names, n.Name) {
+		changed = true
 		w.names = append(w.names, n.Name)
 		w.group("all", n.Name)
 		if len(n.Groups) == 0 {
@@ -95,6 +96,7 @@ func (w *world) add(n engine.NewHost) {
 	for _, g := range n.Groups {
 		if !slices.Contains(j.groups, g) {
 			j.groups = append(slices.Clip(j.groups), g)
+			changed = changed || !slices.Contains(w.groups[g], n.Name)
 		}
 	}
 	var all []string
@@ -105,7 +107,12 @@ func (w *world) add(n engine.NewHost) {
 			w.group(g, n.Name)
 		}
 	}
+	for k, v := range n.Vars.All() {
+		old, had := w.added[n.Name].Get(k)
+		changed = changed || !had || !expr.Equal(old, v)
+	}
 	w.added[n.Name] = value.Merge(w.added[n.Name], n.Vars)
+	return changed
 }
 
 // find lists the hosts of a pattern, within limit unless that is "".

@@ -93,7 +93,7 @@ func (p *Pool) surplus() *session {
 // start logs in like any shell and has the shell become the program.
 func (k *kept) start(ctx context.Context, b *engine.Become) {
 	defer k.stop()
-	s, err := open(ctx, k.pool.spawn, b)
+	s, err := open(ctx, k.pool.spawn, b, k.pool.Stay)
 	if err == nil {
 		ctx, cancel := context.WithTimeout(ctx, askTime)
 		defer cancel()

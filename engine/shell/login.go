@@ -15,6 +15,7 @@ type login struct {
 	b      *engine.Become
 	line   string
 	pty    bool
+	stay   bool   // in the folder that the shell is started in
 	up     string // printed once the user has been changed; "" = at once
 	prompt string // that sudo was told to ask with; "" = any text that ends with a colon
 	send   func(string)

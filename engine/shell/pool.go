@@ -20,6 +20,9 @@ const MaxSessions = 8
 
 // Pool holds the shells of one connection. Safe for concurrent use.
 type Pool struct {
+	// Stay has commands start in the folder that spawn starts shells in, not in the user's home.
+	Stay bool
+
 	name  string
 	spawn Spawn
 
@@ -133,7 +136,7 @@ func (p *Pool) take(ctx context.Context, key engine.Become, b *engine.Become) (*
 		if s != nil || err != nil {
 			return s, err
 		}
-		if s, err = open(ctx, p.spawn, b); err == nil {
+		if s, err = open(ctx, p.spawn, b, p.Stay); err == nil {
 			return s, nil
 		}
 		p.Release()
@@ -291,7 +294,7 @@ func (p *Pool) signal(ctx context.Context, key engine.Become, b *engine.Become, 
 	s := p.takeIdle(key)
 	if s == nil {
 		var err error
-		if s, err = open(ctx, p.spawn, b); err != nil {
+		if s, err = open(ctx, p.spawn, b, p.Stay); err != nil {
 			return err
 		}
 		defer s.proc.Close()

@@ -28,7 +28,7 @@ const prelude = `
 exec 8<&0
 %s
 unset farm_b
-cd 2>/dev/null || cd /
+%s
 trap : TERM
 trap 'kill -TERM $farm_g' USR1
 trap 'kill -KILL $farm_g' USR2
@@ -82,12 +82,16 @@ farm_end() {
 }`
 )
 
-func preludeText(token string, pty bool) string {
+func preludeText(token string, pty, stay bool) string {
+	where := "cd 2>/dev/null || cd /"
+	if stay {
+		where = ":"
+	}
 	ends, jobs := pipeEnds, "set -m 2>/dev/null"
 	if pty {
 		ends, jobs = fmt.Sprintf(ptyEnds, newToken()), "set +m"
 	}
-	return fmt.Sprintf(prelude, ends, jobs, token)
+	return fmt.Sprintf(prelude, ends, where, jobs, token)
 }
 
 var (

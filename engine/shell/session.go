@@ -33,10 +33,11 @@ const (
 const maxSpent = 16 << 20
 
 // open starts a shell as the user that b says; nil is the login user.
-func open(ctx context.Context, spawn Spawn, b *engine.Become) (*session, error) {
+func open(ctx context.Context, spawn Spawn, b *engine.Become, stay bool) (*session, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("no shell after %v", startTime))
 	defer cancel()
 	l := newLogin(b)
+	l.stay = stay
 	proc, err := spawn(ctx, l.line, l.pty)
 	if err != nil {
 		return nil, err
@@ -91,7 +92,7 @@ func (s *session) hello(l *login) error {
 		}
 	}
 	l.pass()
-	go l.send(preludeText(token, s.err == nil))
+	go l.send(preludeText(token, s.err == nil, l.stay))
 	rec, err := s.out.next(token, &l.outText)
 	if err != nil {
 		return fail(err)

@@ -31,6 +31,8 @@ type Task struct {
 
 	Block, Rescue, Always []*Task
 
+	params bool // the variables of an import are those of an include: over facts that were set
+
 	dir  string // folder of the file, for what it includes
 	role *role  // the role that it belongs to, if any
 	// wrong is what is wrong with the module or its arguments, as far as reading the file tells.

@@ -16,11 +16,12 @@ func Definitions(o Options, conn func(ctx context.Context, host string) (engine.
 	return func(ctx context.Context, req inventory.DefinitionRequest) (inventory.DefinitionFacts, error) {
 		hosts := map[string]*value.Dict{}
 		mine := o
-		mine.AddHost = func(n engine.NewHost) {
+		mine.AddHost = func(n engine.NewHost) bool {
 			hosts[n.Name] = value.Merge(hosts[n.Name], n.Vars)
 			if o.AddHost != nil {
-				o.AddHost(n)
+				return o.AddHost(n)
 			}
+			return true
 		}
 		if mine.Project == "" {
 			mine.Project = filepath.Dir(req.Path)

@@ -10,7 +10,7 @@ import (
 // judge turns a module's result into the registered one: changed_when, failed_when.
 func (c *call) judge(out engine.Result) (*value.Dict, error) {
 	if out.AddHost != nil && c.o.AddHost != nil {
-		c.o.AddHost(*out.AddHost)
+		out.Changed = c.o.AddHost(*out.AddHost)
 	}
 	res := resultOf(out)
 	switch { // as Ansible's own have it

@@ -217,7 +217,7 @@ func (r *reader) key(t *Task, d *value.Dict, name string, v any, allowed where) 
 // include reads the former name of two modules: it imports a file whose name is known, unless it is
 // repeated. Its further arguments are variables.
 func (r *reader) include(t *Task) {
-	t.Module = "import_tasks"
+	t.Module, t.params = "import_tasks", true
 	for k := range t.Keys.All() {
 		if name := value.Text(k); name == "loop" || strings.HasPrefix(name, "with_") {
 			t.Module = "include_tasks"

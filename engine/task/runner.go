@@ -42,8 +42,8 @@ type Options struct {
 	Notified func(h *HostState, name string) bool
 	// Slots bounds tasks with throttle over all runners that have it; nil = the Runner's own.
 	Slots *Slots
-	// AddHost hears of add_host and group_by; may be nil.
-	AddHost func(n engine.NewHost)
+	// AddHost hears of add_host and group_by, and reports whether anything is new; may be nil.
+	AddHost func(n engine.NewHost) (changed bool)
 }
 
 // RoleCall is a call of a role made in Go.

@@ -42,6 +42,9 @@ func (m *machine) compare(op string, x, y any) bool {
 
 func isNaN(x any) bool { f, ok := x.(float64); return ok && math.IsNaN(f) }
 
+// Equal reports whether two values are, as Python's == has it.
+func Equal(x, y any) bool { return equal(x, y) }
+
 // equal is Python's ==.
 func equal(x, y any) bool {
 	if u, ok := x.(*undefined); ok && u.soft {
