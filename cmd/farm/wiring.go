@@ -7,6 +7,7 @@ import (
 	"os/user"
 	"time"
 
+	"farm/engine"
 	"farm/engine/runner"
 	"farm/engine/store"
 	"farm/inventory/value"
@@ -40,6 +41,10 @@ func (j journal) Settle(name, state string, keepUntil time.Time) error {
 		return j.app.gone(j.store, name)
 	}
 	return j.store.Settle(name, state, keepUntil)
+}
+
+func (j journal) Stands(run, vm, host string, states map[string]engine.CachedState) error {
+	return j.store.Stands(run, vm, host, states)
 }
 
 // user is user@controller, the owner's name in a machine's mark.

@@ -44,6 +44,18 @@ type Journal interface {
 	Intend(m MachineRecord) error
 	// Settle records what became of it: "gone" or "kept".
 	Settle(name, state string, keepUntil time.Time) error
+	// Stands records the states of a VM, by "base", "clean" and "init", kept or not.
+	Stands(run, vm, host string, states map[string]engine.CachedState) error
+}
+
+// Start is a state that a VM starts from whatever its plan would choose, such as one of an earlier run. What follows may not be
+// what the VM's keys say, so its run makes no layers but those of Make, and is not recorded with Stands.
+type Start struct {
+	State string // "base", "clean" or "init"
+	// Layer is that state on the VM's host; zero only of a base, which is made then.
+	Layer engine.Layer
+	// Make are the states to keep on the way, by "clean" and "init".
+	Make map[string]engine.CachedState
 }
 
 // MachineRecord is a machine as the journal knows it.
@@ -53,7 +65,7 @@ type MachineRecord struct {
 	HostKeys                 []string
 }
 
-// Config is a run. All fields but Parallel, FailFast, Check and Attach are required.
+// Config is a run. All fields but Parallel, FailFast, Check, Refresh and Start are required.
 type Config struct {
 	Run      string // id
 	VMs      []inventory.VM
@@ -81,6 +93,8 @@ type Config struct {
 	Check     bool // change nothing in guests and make no layers
 	// Refresh are phases that run anew though the state that they lead to is kept.
 	Refresh map[string]bool
+	// Start has VMs start from given states, by VM id; where one cannot be restored the VM ends there.
+	Start map[string]Start
 }
 
 // Settings are the variables that steer one VM's run.

@@ -125,6 +125,49 @@ func TestRunFallsBackWhereALayerCannotBeRestored(t *testing.T) {
 	}
 }
 
+func TestRunRecordsWhatItsVMsStandOn(t *testing.T) {
+	w := newWorld()
+	w.run(t, nil, "a")
+	got := w.stood["r1 a hv"]
+	if len(got) != 3 || got["base"].Key != "base-a" || got["clean"].Parent != "base-a" || w.layers[got["init"].Key].Name != "vde.0.init" {
+		t.Errorf("%+v", w.stood)
+	}
+}
+
+func TestRunStartsFromTheStateThatIsGiven(t *testing.T) {
+	for name, c := range map[string]struct {
+		state, broken string
+		want          string
+		status        engine.Status
+	}{
+		"init, anew": {"clean", "make init", "overlay clean, start, dependencies, init, sync, freeze, layer vde.0.init, main, terminate, shutdown, remove", engine.OK},
+		"init":       {"init", "", "overlay vde.0.init, start, main, terminate, shutdown, remove", engine.OK},
+		"clean":      {"clean", "", "overlay clean, start, dependencies, init, main, terminate, shutdown, remove", engine.OK},
+		"base":       {"base", "", "base, overlay base, start, dependencies, init, main, terminate, shutdown, remove", engine.OK},
+		"not usable": {"init", "a overlay vde.0.init", "overlay vde.0.init", engine.NoVerdict},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.run(t, nil, "a")
+			w.traces, w.stood = map[string][]string{}, nil
+			start := Start{State: c.state}
+			for _, l := range w.layers {
+				if strings.HasSuffix(l.Name, c.state) {
+					start.Layer = l
+				}
+			}
+			if c.broken == "make init" {
+				start.Make = map[string]engine.CachedState{"init": {Key: "k", Name: "vde.0.init"}}
+			}
+			w.fail[c.broken] = errors.New("damaged")
+			got := w.run(t, func(cfg *Config) { cfg.Start = map[string]Start{"a": start} }, "a")["a"]
+			if w.trace("a") != c.want || got.Status != c.status || w.stood != nil {
+				t.Errorf("%s: %s; %v", got.Status, w.trace("a"), w.stood)
+			}
+		})
+	}
+}
+
 func TestRunSwitchesOffAGuestThatWillNot(t *testing.T) {
 	w := newWorld()
 	w.fail["a shutdown"] = errors.New("no answer")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -97,8 +98,10 @@ func (v *vmRun) prepare(ctx context.Context, host string) (err error) {
 			return engine.Blame(engine.UserFault, err)
 		}
 		p.Emit = v.Emit
-		if v.Base, err = v.Layers.Base(ctx, p); err != nil {
-			return err
+		if v.Base = v.Start[v.Run.VM.ID].Layer; v.Base.Key == "" {
+			if v.Base, err = v.Layers.Base(ctx, p); err != nil {
+				return err
+			}
 		}
 		if v.attaching() {
 			return v.attach(ctx)
@@ -130,13 +133,34 @@ func (v *vmRun) scale() {
 // plan asks which cached states are valid and lists the steps.
 func (v *vmRun) plan(ctx context.Context) ([]engine.Step, error) {
 	q := PlanQuery{Allowed: v.Allowed, Timeout: v.settings.Timeout, Attach: v.attaching()}
+	if start, given := v.Start[v.Run.VM.ID]; given {
+		v.States = map[string]engine.CachedState{start.State: {Key: start.Layer.Key, Name: start.Layer.Name}}
+		maps.Copy(v.States, start.Make)
+		q.Init, q.Clean, q.CanCache = start.State == "init", start.State == "clean", v.canCache() && len(start.Make) > 0
+		return v.Plan(q), nil
+	}
 	var err error
 	if v.States, err = v.states(v.Run.VM, v.Base, v.settings); err != nil {
 		return nil, err
 	}
-	q.CanCache = v.settings.Cache && !v.Check && v.Run.VM.Def.DiskMode != "persistent"
+	if err := v.stands(); err != nil {
+		return nil, err
+	}
+	q.CanCache = v.canCache()
 	q.Init, q.Clean = v.valid(ctx, "init"), v.valid(ctx, "clean")
 	return v.Plan(q), nil
+}
+
+// canCache reports whether layers can be made on the VM's disks.
+func (v *vmRun) canCache() bool {
+	return v.settings.Cache && !v.Check && v.Run.VM.Def.DiskMode != "persistent"
+}
+
+// stands records what the VM stands on, so that it can be found again.
+func (v *vmRun) stands() error {
+	all := maps.Clone(v.States)
+	all["base"] = engine.CachedState{Key: v.Base.Key, Name: v.Base.Name, Inputs: v.Base.Inputs}
+	return v.Journal.Stands(v.ID, v.Run.VM.ID, v.Run.Host.Name(), all)
 }
 
 func (v *vmRun) valid(ctx context.Context, name string) bool {
@@ -156,7 +180,8 @@ func (v *vmRun) valid(ctx context.Context, name string) bool {
 }
 
 // steps runs a plan. After a failure only the steps marked Always run. A state that
-// cannot be restored costs a new plan without it, a layer that cannot be made a warning.
+// cannot be restored costs a new plan without it, unless it was asked for, and a layer that cannot
+// be made a warning.
 func (v *vmRun) steps(ctx, hard context.Context, steps []engine.Step) {
 	for i := 0; i < len(steps); i++ {
 		step := steps[i]
@@ -177,7 +202,7 @@ func (v *vmRun) steps(ctx, hard context.Context, steps []engine.Step) {
 		case err == nil:
 		case creates(name) && ctx.Err() == nil:
 			v.warn("%v; the run goes on without it", err)
-		case restores(name) && ctx.Err() == nil:
+		case v.replaceable(name) && ctx.Err() == nil:
 			v.warn("%v; falling back", err)
 			steps = append(steps[:i+1:i+1], v.replan(ctx, name)...)
 		case v.first == nil:
@@ -192,6 +217,12 @@ func (v *vmRun) steps(ctx, hard context.Context, steps []engine.Step) {
 
 func creates(phase string) bool  { return strings.HasPrefix(phase, "create ") }
 func restores(phase string) bool { return strings.HasPrefix(phase, "restore ") }
+
+// replaceable reports whether a phase restores a state that others do as well as: none that was asked for.
+func (v *vmRun) replaceable(phase string) bool {
+	_, given := v.Start[v.Run.VM.ID]
+	return restores(phase) && !given
+}
 
 // replan lists the steps that are left when a state could not be restored.
 func (v *vmRun) replan(ctx context.Context, restored string) []engine.Step {
@@ -246,7 +277,7 @@ func (v *vmRun) timed(ctx context.Context, phase string, f func() error) error {
 		e.Status, e.Text, err = engine.Skipped, why, nil
 	} else if err != nil {
 		e.Status, e.Fault, e.Text = statusOf(err), engine.FaultOf(err), reason(err)
-		if (creates(phase) || restores(phase)) && ctx.Err() == nil {
+		if (creates(phase) || v.replaceable(phase)) && ctx.Err() == nil {
 			e.Status = engine.Ignored // it costs the layer, not the run
 		}
 	}

@@ -26,7 +26,8 @@ type world struct {
 	fail   map[string]error // "vm phase" or "vm freeze", ...
 	making map[string]bool  // layers that somebody else is making
 	made   []MachineRecord
-	state  map[string]string // of machines, by the journal
+	state  map[string]string                        // of machines, by the journal
+	stood  map[string]map[string]engine.CachedState // by run, VM and host
 	// machines are those that earlier runs left on the host.
 	machines []engine.Machine
 }
@@ -80,6 +81,16 @@ func (w *world) Settle(name, state string, _ time.Time) error {
 			w.state[m.VM] = state
 		}
 	}
+	return nil
+}
+
+func (w *world) Stands(run, vm, host string, states map[string]engine.CachedState) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stood == nil {
+		w.stood = map[string]map[string]engine.CachedState{}
+	}
+	w.stood[run+" "+vm+" "+host] = states
 	return nil
 }
 

@@ -1,10 +1,11 @@
-// Package store keeps what must survive a crash, in SQLite: runs, their events, and
-// the machines that farm made.
+// Package store keeps what must survive a crash, in SQLite: runs, their events, the
+// machines that farm made, and the states that these stood on.
 package store
 
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -31,6 +32,11 @@ CREATE TABLE IF NOT EXISTS machines (
 	name TEXT PRIMARY KEY, run TEXT NOT NULL, vm TEXT NOT NULL, host TEXT NOT NULL, dir TEXT NOT NULL,
 	hypervisor TEXT NOT NULL, ssh_user TEXT NOT NULL, key_file TEXT NOT NULL, host_keys TEXT NOT NULL,
 	state TEXT NOT NULL, created TEXT NOT NULL, keep_until TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS requests (run TEXT PRIMARY KEY, request TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS states (
+	run TEXT NOT NULL, vm TEXT NOT NULL, state TEXT NOT NULL, host TEXT NOT NULL, name TEXT NOT NULL,
+	key TEXT NOT NULL, parent TEXT NOT NULL, why TEXT NOT NULL, PRIMARY KEY (run, vm, state)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS inputs (key TEXT PRIMARY KEY, inputs TEXT NOT NULL) WITHOUT ROWID;
 `
 
 // Open opens or makes the database at path. An acknowledged write survives a power cut.
@@ -89,13 +95,42 @@ type Run struct {
 	Started   time.Time     `json:"started"`
 	Ended     time.Time     `json:"ended"` // zero while it goes on, or when it was cut off
 	Status    engine.Status `json:"status"`
+	// Request is what it was asked to do; nil = it was recorded by a farm that did not write it down.
+	Request *Request `json:"-"`
+}
+
+// Request is what a run was asked to do, so that it can be taken up again.
+type Request struct {
+	Vars     []string `json:"vars,omitempty"`  // files, absolute
+	Extra    []string `json:"extra,omitempty"` // as given with -e, files absolute; they may hold secrets
+	Tags     []string `json:"tags,omitempty"`
+	SkipTags []string `json:"skip_tags,omitempty"`
+	Check    bool     `json:"check,omitempty"`
+	// Visit says that it only let somebody into a state of another run: there is nothing to take up.
+	Visit bool `json:"visit,omitempty"`
 }
 
 // Begin records a run before it starts.
 func (s *Store) Begin(r Run) error {
-	_, err := s.db.Exec(`INSERT INTO runs (id, inventory, dir, started) VALUES (?, ?, ?, ?)`,
-		r.ID, r.Inventory, r.Dir, stamp(r.Started))
-	return err
+	tx, err := s.db.Begin()
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // no effect after Commit
+	if _, err := tx.Exec(`INSERT INTO runs (id, inventory, dir, started) VALUES (?, ?, ?, ?)`,
+		r.ID, r.Inventory, r.Dir, stamp(r.Started)); err != nil {
+		return err
+	}
+	if r.Request != nil {
+		text, err := json.Marshal(r.Request)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`INSERT INTO requests (run, request) VALUES (?, ?)`, r.ID, string(text)); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
 }
 
 // Finish records a run's end.
@@ -109,7 +144,8 @@ func (s *Store) Runs(ctx context.Context, limit int) ([]Run, error) {
 	if limit <= 0 {
 		limit = -1
 	}
-	rows, err := s.db.QueryContext(ctx, `SELECT id, inventory, dir, started, ended, status FROM runs ORDER BY started DESC, id DESC LIMIT ?`, limit)
+	rows, err := s.db.QueryContext(ctx, `SELECT id, inventory, dir, started, ended, status, coalesce(request, '')
+		FROM runs LEFT JOIN requests ON run = id ORDER BY started DESC, id DESC LIMIT ?`, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -117,9 +153,14 @@ func (s *Store) Runs(ctx context.Context, limit int) ([]Run, error) {
 	var runs []Run
 	for rows.Next() {
 		var r Run
-		var started, ended, status string
-		if err := rows.Scan(&r.ID, &r.Inventory, &r.Dir, &started, &ended, &status); err != nil {
+		var started, ended, status, request string
+		if err := rows.Scan(&r.ID, &r.Inventory, &r.Dir, &started, &ended, &status, &request); err != nil {
 			return nil, err
+		}
+		if request != "" {
+			if err := json.Unmarshal([]byte(request), &r.Request); err != nil {
+				return nil, err
+			}
 		}
 		r.Started, r.Ended, r.Status = parse(started), parse(ended), engine.Status(status)
 		runs = append(runs, r)

@@ -96,3 +96,42 @@ func TestOpenRefusesTablesOfAnotherVersion(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestStoreKeepsWhatARunWasAskedAndItsStates(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "farm.db")
+	s := open(t, path)
+	ctx := context.Background()
+	asked := &Request{Vars: []string{"/v.yaml"}, Extra: []string{"a=1"}, Tags: []string{"fast"}, Check: true}
+	for i, r := range []Run{{ID: "old", Dir: "/d"}, {ID: "new", Dir: "/d", Request: asked}} {
+		r.Started = time.Unix(int64(i), 0)
+		if err := s.Begin(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	states := map[string]engine.CachedState{
+		"base":  {Name: "base", Key: "b", Inputs: []engine.Input{{Name: "disks", Digest: "d", Text: "t"}}},
+		"clean": {Name: "clean", Key: "c", Parent: "b", Inputs: []engine.Input{}},
+		"init":  {Name: "p.0.init", Why: "main.yaml:1:1: a file that depends on a task", Inputs: []engine.Input{}},
+	}
+	if err := s.Stands("new", "p/t", "elsewhere", states); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Stands("new", "p/t", "hv", states); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, path)
+	runs, err := again.Runs(ctx, 0)
+	if err != nil || len(runs) != 2 {
+		t.Fatalf("%v, %+v", err, runs)
+	}
+	if diff := cmp.Diff(asked, runs[0].Request); diff != "" || runs[1].Request != nil {
+		t.Errorf("%s, %+v", diff, runs[1].Request)
+	}
+	host, got, err := again.States(ctx, "new", "p/t")
+	if diff := cmp.Diff(states, got); err != nil || host != "hv" || diff != "" {
+		t.Errorf("%v, on %q: %s", err, host, diff)
+	}
+	if _, none, err := again.States(ctx, "old", "p/t"); err != nil || len(none) != 0 {
+		t.Errorf("%v, %v", err, none)
+	}
+}
