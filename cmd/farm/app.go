@@ -115,6 +115,8 @@ var commands = []func(*app) *cobra.Command{
 	newCatalogCommand,
 	newDocCommand,
 	newSSHCommand,
+	newShellCommand,
+	newRetryCommand,
 	newLogsCommand,
 	newDownCommand,
 	newCacheCommand,

@@ -89,7 +89,7 @@ func (a *app) printEvents(file, vm string) error {
 	}
 }
 
-// vmDir finds the folder of a VM's last run, or of the given run.
+// vmDir finds the folder of a VM's last run that was no mere visit, or of the given run.
 func (a *app) vmDir(ctx context.Context, vm, run string) (string, error) {
 	s, err := a.openStore()
 	if err != nil {
@@ -101,7 +101,7 @@ func (a *app) vmDir(ctx context.Context, vm, run string) (string, error) {
 		return "", err
 	}
 	for _, r := range runs {
-		if run != "" && r.ID != run {
+		if run != "" && r.ID != run || run == "" && r.Request != nil && r.Request.Visit {
 			continue
 		}
 		name := runner.FileName(vm)

@@ -101,6 +101,7 @@ type session struct {
 	mask   *runner.Mask
 
 	guestTasks *phaseTasks
+	visit      bool          // it lets somebody in, and is no run to go on from
 	reports    []engine.Sink // files that the user named
 	alive      func()        // lets go of the run's lock
 }
@@ -221,7 +222,11 @@ func (s *session) begin() error {
 	if s.alive, err = lockRun(s.dir); err != nil {
 		return err
 	}
-	if err := s.store.Begin(store.Run{ID: s.id, Inventory: s.path, Dir: s.dir, Started: began}); err != nil {
+	asked, err := s.request()
+	if err != nil {
+		return err
+	}
+	if err := s.store.Begin(store.Run{ID: s.id, Inventory: s.path, Dir: s.dir, Started: began, Request: asked}); err != nil {
 		return err
 	}
 	sinks, err := s.sinks()
@@ -231,6 +236,29 @@ func (s *session) begin() error {
 	s.hideSecrets()
 	s.bus = runner.NewBus(s.id, s.mask, sinks...)
 	return nil
+}
+
+// request is what the run is asked to do, with files as they are found from any folder.
+func (s *session) request() (*store.Request, error) {
+	r := &store.Request{Tags: s.flags.tags, SkipTags: s.flags.skipTags, Check: s.flags.check, Visit: s.visit}
+	for _, file := range s.flags.vars {
+		file, err := filepath.Abs(file)
+		if err != nil {
+			return nil, err
+		}
+		r.Vars = append(r.Vars, file)
+	}
+	for _, text := range s.flags.extra {
+		if file, ok := strings.CutPrefix(strings.TrimSpace(text), "@"); ok {
+			file, err := filepath.Abs(file)
+			if err != nil {
+				return nil, err
+			}
+			text = "@" + file
+		}
+		r.Extra = append(r.Extra, text)
+	}
+	return r, nil
 }
 
 // collect removes what earlier runs left and whose time is over.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -56,6 +58,19 @@ func (s *session) openReports() error {
 
 // finish prints the summary and turns the verdict into an exit status.
 func (s *session) finish() error {
+	out := s.out
+	if s.flags.ndjson == "-" {
+		out = s.err
+	}
+	status, err := s.conclude(out)
+	if err != nil {
+		return err
+	}
+	return s.exit(status)
+}
+
+// conclude ends the run's reports and its record, and prints the summary on out; nil = nowhere.
+func (s *session) conclude(out io.Writer) (engine.Status, error) {
 	if err := s.bus.Close(); err != nil {
 		fmt.Fprintf(s.err, "farm: a report is not complete: %v\n", err)
 	}
@@ -63,12 +78,13 @@ func (s *session) finish() error {
 	var err error
 	s.bus.State(func(state *engine.State) {
 		status = state.Status
-		out := s.out
-		if s.flags.ndjson == "-" {
-			out = s.err
+		if out == nil {
+			return
 		}
 		fmt.Fprintln(out)
-		err = report.Summary{State: state, Dir: s.dir, Again: s.again(), Kept: s.keptUntil(), Folder: runner.FileName}.Write(out)
+		err = report.Summary{
+			State: state, Dir: s.dir, Again: s.again(), Retry: s.takeUp, Kept: s.keptUntil(), Folder: runner.FileName,
+		}.Write(out)
 	})
 	if errors.Is(err, syscall.EPIPE) {
 		err = nil // nobody reads it; the verdict stands
@@ -76,9 +92,11 @@ func (s *session) finish() error {
 	if e := s.store.Finish(s.id, status); err == nil {
 		err = e
 	}
-	if err != nil {
-		return err
-	}
+	return status, err
+}
+
+// exit is the verdict of the last run as an exit status; nil = all passed.
+func (s *session) exit(status engine.Status) error {
 	switch status {
 	case engine.OK:
 		return nil
@@ -113,6 +131,15 @@ func (s *session) again() string {
 		args = append(args, "-e", quote(s.mask.Text(e)))
 	}
 	return strings.ReplaceAll(strings.Join(args, " "), "%", "%%") + " -l %s"
+}
+
+// takeUp is the command that takes a VM of the run up at a phase that failed.
+func (s *session) takeUp(vm, phase string) string {
+	text := fmt.Sprintf("farm retry %s %s", s.id, quote(vm))
+	if slices.Contains(enterable, phase) {
+		text += fmt.Sprintf("    (from %s; farm shell %s enters the state before it)", phase, quote(vm))
+	}
+	return text
 }
 
 // quote quotes text for a shell where that is needed.

@@ -97,7 +97,8 @@ func TestSummaryTellsHowToGoOn(t *testing.T) {
 	var b bytes.Buffer
 	state := play(t, NewNDJSON(closer{io.Discard}))
 	s := Summary{State: state, Dir: "/runs/r1", Again: "farm run i.yaml -l %s", Folder: folder,
-		Kept: map[string]time.Time{"p/arm64": time.Date(2026, 1, 2, 3, 40, 0, 0, time.UTC)}}
+		Retry: func(vm, phase string) string { return "farm retry r1 " + vm + " (from " + phase + ")" },
+		Kept:  map[string]time.Time{"p/arm64": time.Date(2026, 1, 2, 3, 40, 0, 0, time.UTC)}}
 	if err := s.Write(&b); err != nil {
 		t.Fatal(err)
 	}

@@ -15,14 +15,15 @@ import (
 // Summary is the table at the end of a run.
 type Summary struct {
 	State  *engine.State
-	Dir    string                 // the run's folder
-	Again  string                 // command that repeats the run for one VM, with %s for its id
-	Kept   map[string]time.Time   // VMs left running, until when
-	Folder func(vm string) string // a VM's folder in Dir
+	Dir    string                        // the run's folder
+	Again  string                        // command that repeats the run for one VM, with %s for its id
+	Retry  func(vm, phase string) string // how a VM is taken up at a phase that failed; nil = not said
+	Kept   map[string]time.Time          // VMs left running, until when
+	Folder func(vm string) string        // a VM's folder in Dir
 }
 
 // Write prints a row for every VM with the time of each phase, then for each VM that did not
-// pass what failed, how to see more, how to get in and how to repeat it.
+// pass what failed, how to see more, how to get in, how to repeat it and how to take it up where it failed.
 func (s Summary) Write(w io.Writer) error {
 	p := &printer{w: w}
 	s.table(p)
@@ -127,6 +128,9 @@ func (s Summary) failure(p *printer, vm *engine.VMState) {
 		p.printf("  enter  add --keep on-failure, then: farm ssh %s\n", vm.ID)
 	}
 	p.printf("  again  "+s.Again+"\n", "'"+vm.ID+"'")
+	if s.Retry != nil && len(bad) > 0 {
+		p.printf("  retry  %s\n", s.Retry(vm.ID, bad[0].Name))
+	}
 }
 
 // failedPhases are the phase that decided about the VM and those that failed after it.
