@@ -46,7 +46,7 @@ func (m *AddHost) Run(_ context.Context, t *engine.Task) (engine.Result, error) 
 		}
 		name = host
 		if !vars.Has("ansible_port") && !vars.Has("ansible_ssh_port") {
-			vars.Set("ansible_port", int64(n))
+			vars.Set("ansible_ssh_port", int64(n))
 		}
 	}
 	if name == "" {

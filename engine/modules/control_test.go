@@ -91,7 +91,7 @@ func TestFailPingPause(t *testing.T) {
 func TestAddHostAndGroupBy(t *testing.T) {
 	b := newBench(t)
 	r := b.check("add_host", "{name: 'web:2222', groups: 'a, b', ansible_user: me}", "changed")
-	port, _ := r.AddHost.Vars.Get("ansible_port")
+	port, _ := r.AddHost.Vars.Get("ansible_ssh_port")
 	user, _ := r.AddHost.Vars.Get("ansible_user")
 	if r.AddHost.Name != "web" || fmt.Sprint(r.AddHost.Groups) != "[a b]" || port != int64(2222) || user != "me" {
 		t.Errorf("%+v", r.AddHost)

@@ -31,7 +31,8 @@ type Task struct {
 
 	Block, Rescue, Always []*Task
 
-	params bool // the variables of an import are those of an include: over facts that were set
+	// params are variables of an import that stand over facts that were set, as those of an include do.
+	params *value.Dict
 
 	dir  string // folder of the file, for what it includes
 	role *role  // the role that it belongs to, if any

@@ -70,9 +70,7 @@ func (p *play) include(ctx context.Context, t *Task, s *scope, vars *expr.Vars) 
 func (p *play) inner(t *Task, s *scope, vars *expr.Vars, args *value.Dict, path string) *scope {
 	in := &scope{parent: s, keys: value.NewDict(), file: path, role: s.role}
 	if strings.HasPrefix(t.Module, "import_") {
-		if t.params {
-			in.params = s.vars
-		}
+		in.params = t.params
 		return in
 	}
 	out := &scope{parent: s.parent, keys: value.NewDict(), file: path, role: s.role, params: s.vars}

@@ -215,9 +215,9 @@ func (r *reader) key(t *Task, d *value.Dict, name string, v any, allowed where) 
 }
 
 // include reads the former name of two modules: it imports a file whose name is known, unless it is
-// repeated. Its further arguments are variables.
+// repeated. Its further arguments are variables, below facts that were set.
 func (r *reader) include(t *Task) {
-	t.Module, t.params = "import_tasks", true
+	t.Module = "import_tasks"
 	for k := range t.Keys.All() {
 		if name := value.Text(k); name == "loop" || strings.HasPrefix(name, "with_") {
 			t.Module = "include_tasks"
@@ -243,7 +243,10 @@ func (r *reader) include(t *Task) {
 		to.CopyPos(k, t.Args)
 	}
 	t.Args = args
-	if more.Len() > 0 {
+	if t.Module == "import_tasks" {
+		t.params = vars
+		t.Keys.Set("vars", more)
+	} else if more.Len() > 0 {
 		t.Keys.Set("vars", value.Merge(vars, more))
 	}
 }
