@@ -311,6 +311,8 @@ type played struct {
 	Started   time.Time                     `json:"started"`
 	ElapsedMS int64                         `json:"elapsed_ms"`
 	Hosts     map[string]*report.PlayedHost `json:"hosts"`
+	Stats     *value.Dict                   `json:"stats,omitempty"`      // of set_stats
+	HostStats map[string]*value.Dict        `json:"host_stats,omitempty"` // with per_host, by host
 }
 
 // finish prints what happened and turns it into an exit status.
@@ -319,7 +321,7 @@ func (p *performance) finish(s *engine.State, recap *report.Recap) error {
 	var err error
 	if p.flags.json {
 		var text []byte
-		text, err = encode(played{p.path, worst.Status, p.began.UTC(), time.Since(p.began).Milliseconds(), recap.Hosts})
+		text, err = encode(played{p.path, worst.Status, p.began.UTC(), time.Since(p.began).Milliseconds(), recap.Hosts, recap.Stats.Run, recap.Stats.Hosts})
 		if err == nil {
 			_, err = p.out.Write(text)
 		}

@@ -35,6 +35,7 @@ func ownModules() []engine.ModuleDef {
 		{Name: "replace", New: newReplace},
 		{Name: "script", New: newScript},
 		{Name: "set_fact", New: newSetFact},
+		{Name: "set_stats", New: newSetStats},
 		{Name: "setup", Aliases: []string{"gather_facts"}, New: newSetup},
 		{Name: "shell", New: newShell},
 		{Name: "slurp", New: newSlurp},

@@ -2,6 +2,7 @@ package modules
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -106,4 +107,20 @@ func TestAddHostAndGroupBy(t *testing.T) {
 	if fmt.Sprint(r.AddHost.Groups) != "[other p]" || r.AddHost.Name != "guest" {
 		t.Errorf("%+v", r.AddHost)
 	}
+}
+
+func TestSetStats(t *testing.T) {
+	b := newBench(t)
+	for args, want := range map[string]string{
+		"data: {n: 1}": `{"data":{"n":1},"per_host":false,"aggregate":true}`,
+		"{data: {n: 1}, per_host: 'yes', aggregate: x}": `{"data":{"n":1},"per_host":true,"aggregate":false}`,
+		"{}": `{"data":{},"per_host":false,"aggregate":true}`,
+	} {
+		v, _ := b.check("set_stats", args, "ok").Values.Get("ansible_stats")
+		if got, err := json.Marshal(v); err != nil || string(got) != want {
+			t.Errorf("%s: %s, %v", args, got, err)
+		}
+	}
+	b.check("set_stats", "data: [1]", "failed")
+	b.check("set_stats", "data: {a-b: 1}", "failed")
 }

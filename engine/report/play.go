@@ -121,6 +121,7 @@ type PlayedHost struct {
 // Recap is a sink that collects what happened on each host, for the end of a playbook.
 type Recap struct {
 	Hosts map[string]*PlayedHost
+	Stats Stats
 	order []string // as the plays had them
 	keep  bool
 }
@@ -148,6 +149,7 @@ func (r *Recap) Event(e engine.Event, _ *engine.State) error {
 		}
 		return nil
 	}
+	r.Stats.add(e)
 	if e.Item != "" || e.Module == "meta" {
 		return nil // the whole loop is told of too; meta is no task of the host's
 	}
@@ -191,7 +193,7 @@ func (t *Tally) count(e engine.Event) {
 func (r *Recap) Close() error { return nil }
 
 // Write prints a row for each host that took part, then for each that failed what failed, where more
-// is told and how to repeat it. log is a file; again a command with %s for the host.
+// is told and how to repeat it, then the figures of set_stats. log is a file; again a command with %s for the host.
 func (r *Recap) Write(w io.Writer, s *engine.State, log, again string) error {
 	p := &printer{w: w}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -209,7 +211,7 @@ func (r *Recap) Write(w io.Writer, s *engine.State, log, again string) error {
 			r.failure(p, s.VMs[name], log, again)
 		}
 	}
-	return p.err
+	return r.Stats.write(p, r.order)
 }
 
 func (r *Recap) failure(p *printer, vm *engine.VMState, log, again string) {

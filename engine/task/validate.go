@@ -47,7 +47,7 @@ type Validation struct {
 func (v *Validation) MayWrite() bool { return v.writes || v.acts && v.r.o.Local != nil }
 
 // harmless are modules that change nothing on any host.
-var harmless = []string{"debug", "assert", "fail", "set_fact", "meta", "ping", "setup", "stat", "pause", "include_vars"}
+var harmless = []string{"debug", "assert", "fail", "set_fact", "set_stats", "meta", "ping", "setup", "stat", "pause", "include_vars"}
 
 // Validation starts one.
 func (r *Runner) Validation(e *expr.Engine) *Validation { return &Validation{r: r, e: e} }
