@@ -21,6 +21,8 @@ const (
 	Progress     Kind = "progress"   // Text, on a long step: "fetched 40 of 157 MiB"
 	TaskOutput   Kind = "output"     // Text: a chunk of a task's output, masked and bounded
 	Warning      Kind = "warning"
+	FilesKept    Kind = "files_kept"   // Path: their folder; Text: how many
+	TestsRead    Kind = "test_results" // Tests; Path: the report; Text: their counts
 )
 
 // Status is how a task, phase, VM or run ended.
@@ -59,6 +61,8 @@ type Event struct {
 	Item      string    `json:"item,omitempty"`   // label of a loop's item
 	Within    string    `json:"within,omitempty"` // name of the task that this one is a part of, as a playbook's is of ansible
 	Result    any       `json:"result,omitempty"` // a task's result as registered, secrets masked
+	Path      string    `json:"path,omitempty"`   // of a file or folder on the controller
+	Tests     []Test    `json:"tests,omitempty"`  // of one report; it takes the place of an earlier one with the same Path
 	Diff      string    `json:"diff,omitempty"`   // what a task changed, as a unified diff, if asked for
 }
 

@@ -50,6 +50,9 @@ type Task struct {
 	// Dir is the project's folder on the controller: where relative paths of files that are
 	// written there start; "" = the current one.
 	Dir string
+	// Artifacts is the folder on the controller in which the run keeps files of the host; it need
+	// not be there yet; "" = the run keeps none.
+	Artifacts string
 	// Host is the inventory name of the host the task acts on.
 	Host string
 	// AsyncDir is the folder in which the host keeps the results of tasks in the background; a

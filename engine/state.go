@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // State is a run as its events tell it. The zero value is a run not yet started.
 type State struct {
@@ -24,7 +27,9 @@ type VMState struct {
 	Phases   []PhaseState
 	Started  time.Time
 	Ended    time.Time
-	Failed   *Event // the task that failed, if one did
+	Failed   *Event       // the task that failed, if one did
+	Kept     []string     // folders of the controller with files that tasks kept, as they came
+	Reports  []TestReport // of tests that ran in it, as they came
 }
 
 // PhaseState is one phase of a VM, in the order they ran.
@@ -84,7 +89,32 @@ func (v *VMState) apply(e Event) {
 		if (e.Status == Failed || e.Status == Unreachable) && v.Failed == nil {
 			v.Failed = &e
 		}
+	case FilesKept:
+		if !slices.Contains(v.Kept, e.Path) {
+			v.Kept = append(v.Kept, e.Path)
+		}
+	case TestsRead:
+		v.report(TestReport{e.Path, e.Tests})
 	case VMEnded:
 		v.Status, v.Fault, v.Why, v.Ended = e.Status, e.Fault, e.Text, e.Time
 	}
+}
+
+// report takes a report in; a task that was repeated reads the same one again.
+func (v *VMState) report(r TestReport) {
+	for i := range v.Reports {
+		if v.Reports[i].Path == r.Path {
+			v.Reports[i] = r
+			return
+		}
+	}
+	v.Reports = append(v.Reports, r)
+}
+
+// Tests counts the tests of all reports.
+func (v *VMState) Tests() (n TestCount) {
+	for _, r := range v.Reports {
+		n = n.Plus(CountTests(r.Tests))
+	}
+	return n
 }

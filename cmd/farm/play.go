@@ -109,6 +109,7 @@ type performance struct {
 	mask     *runner.Mask
 	home     string
 	id, log  string
+	dir      string // of the files that tasks keep
 	began    time.Time
 }
 
@@ -130,6 +131,7 @@ func (a *app) play(ctx context.Context, path string, f *playFlags) error {
 	}
 	bus := runner.NewBus(p.id, p.mask, append(sinks, report.NewNDJSON(file))...)
 	o := play.Options{Task: p.tasks, Hosts: p.hosts, Login: p.login, Limit: f.limit, Only: p.only, Forks: f.forks, Emit: bus.Emit}
+	o.Artifacts = func(host string) string { return filepath.Join(p.dir, runner.FileName(host)) }
 	if f.step {
 		o.Step = newAsker(a.in, a.err).ask
 	}
@@ -297,12 +299,17 @@ func (p *performance) folder() error {
 	}
 	for len(old) >= keptPlays {
 		os.Remove(old[0]) // another farm may have been quicker
+		os.RemoveAll(artifactsOf(old[0]))
 		old = old[1:]
 	}
 	p.id = newRunID(p.began)
 	p.log = filepath.Join(dir, p.id+".ndjson")
+	p.dir = artifactsOf(p.log)
 	return nil
 }
+
+// artifactsOf is the folder with the files that the tasks of a play kept, beside its record.
+func artifactsOf(log string) string { return strings.TrimSuffix(log, ".ndjson") + ".artifacts" }
 
 // played is what `farm play --json` prints.
 type played struct {

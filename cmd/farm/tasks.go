@@ -92,6 +92,7 @@ func (t *phaseTasks) host(ctx context.Context, r *engine.Run) (*task.HostState, 
 		h.Become = &engine.Become{User: auth.BecomeUser, Method: auth.BecomeMethod, Password: auth.BecomePassword}
 		h.Reconnect = func(ctx context.Context) (engine.Conn, error) { return t.reconnect(ctx, r) }
 		h.LoginUser = t.loginUser(r.VM)
+		h.Artifacts = filepath.Join(t.dir, runner.FileName(r.VM.ID), "artifacts")
 		t.states[r.VM.ID] = h
 	}
 	h.Conn = r.Conn

@@ -14,6 +14,7 @@ func ownModules() []engine.ModuleDef {
 	return []engine.ModuleDef{
 		{Name: "add_host", New: newAddHost},
 		{Name: "ansible", New: newAnsible},
+		{Name: "artifact", New: newArtifact},
 		{Name: "assert", New: newAssert},
 		{Name: "async_status", New: newAsyncStatus},
 		{Name: "blockinfile", New: newBlockinfile},
@@ -26,6 +27,7 @@ func ownModules() []engine.ModuleDef {
 		{Name: "find", New: newFind},
 		{Name: "get_url", New: newGetURL},
 		{Name: "group_by", New: newGroupBy},
+		{Name: "junit_results", New: newJUnitResults},
 		{Name: "known_hosts", New: newKnownHosts},
 		{Name: "lineinfile", New: newLineinfile},
 		{Name: "openssh_keypair", Aliases: []string{"community.crypto.openssh_keypair"}, New: newOpensshKeypair},

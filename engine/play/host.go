@@ -59,6 +59,9 @@ func (r *run) member(name string) *host {
 	h := r.hosts[name]
 	if h == nil {
 		h = &host{name: name, began: time.Now(), state: task.NewHost(name, nil, nil)}
+		if r.o.Artifacts != nil {
+			h.state.Artifacts = r.o.Artifacts(name)
+		}
 		r.hosts[name] = h
 	}
 	return h

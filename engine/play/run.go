@@ -32,6 +32,8 @@ type Options struct {
 	Step  func(ctx context.Context, title string) (bool, error)
 	Forks int         // tasks that run at once; at least 1
 	Emit  engine.Emit // VM is the host's name, Phase the play's
+	// Artifacts is the folder of the controller for what tasks keep of a host's files; nil = they keep none.
+	Artifacts func(host string) string
 	// Ended hears what the tasks of a host registered and set, when all plays are over; may be nil.
 	Ended func(host string, set *value.Dict)
 }

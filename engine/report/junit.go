@@ -10,7 +10,8 @@ import (
 )
 
 // JUnit writes a JUnit report when the run ends: a suite for every VM, a case for every
-// phase; a failed test is a failure, anything else that went wrong an error. The form is
+// phase and for every test of the reports that its tasks have read; a failed test is a failure, anything else that went wrong an
+// error. The form is
 // that of https://github.com/testmoapp/junitxml.
 type JUnit struct{ w io.WriteCloser }
 
@@ -113,8 +114,35 @@ func suiteOf(vm *engine.VMState) junitSuite {
 			Error: &junitFault{Message: firstLine(vm.Why), Text: xmlText(vm.Why)}})
 		s.Errors++
 	}
+	for _, r := range vm.Reports {
+		s.add(vm.ID, r.Tests)
+	}
 	s.Tests = len(s.Cases)
 	return s
+}
+
+// add puts tests of the VM into its suite.
+func (s *junitSuite) add(vm string, tests []engine.Test) {
+	for _, t := range tests {
+		c := junitCase{Name: xmlText(t.Name), Class: vm, Time: fmt.Sprintf("%.3f", float64(t.ElapsedMS)/1000)}
+		if t.Class != "" {
+			c.Class += "." + xmlText(t.Class)
+		}
+		why := &junitFault{Message: xmlText(firstLine(t.Text)), Text: xmlText(t.Text)}
+		switch t.Status {
+		case engine.OK:
+		case engine.Skipped:
+			c.Skipped = &junitFault{Message: why.Message}
+			s.Skipped++
+		case engine.Failed:
+			c.Failure = why
+			s.Failed++
+		default:
+			c.Error = why
+			s.Errors++
+		}
+		s.Cases = append(s.Cases, c)
+	}
 }
 
 func faultOf(vm *engine.VMState, ph engine.PhaseState) *junitFault {

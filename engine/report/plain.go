@@ -51,6 +51,8 @@ func (p *Plain) Event(e engine.Event, s *engine.State) error {
 			text = e.Phase + ": " + text
 		}
 		p.line(e, text)
+	case engine.FilesKept, engine.TestsRead:
+		p.line(e, fmt.Sprintf("%s: %s", e.Phase, e.Text))
 	case engine.Warning:
 		p.line(e, "warning: "+e.Text)
 	case engine.VMEnded:

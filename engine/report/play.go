@@ -115,7 +115,9 @@ type PlayedHost struct {
 	Status engine.Status `json:"status"` // ok, failed, unreachable, no_verdict or cancelled
 	Error  string        `json:"error,omitempty"`
 	Tally
-	Tasks []PlayedTask `json:"tasks,omitempty"`
+	Tests *engine.TestCount `json:"tests,omitempty"` // of the reports that its tasks have read; nil = none
+	Files []string          `json:"files,omitempty"` // folders of the controller with what its tasks have kept
+	Tasks []PlayedTask      `json:"tasks,omitempty"`
 }
 
 // Recap is a sink that collects what happened on each host, for the end of a playbook.
@@ -130,7 +132,7 @@ type Recap struct {
 func NewRecap(keep bool) *Recap { return &Recap{Hosts: map[string]*PlayedHost{}, keep: keep} }
 
 // Event counts e.
-func (r *Recap) Event(e engine.Event, _ *engine.State) error {
+func (r *Recap) Event(e engine.Event, s *engine.State) error {
 	if e.VM == "" || e.Kind != engine.TaskEnded && e.Kind != engine.VMEnded {
 		return nil
 	}
@@ -141,6 +143,7 @@ func (r *Recap) Event(e engine.Event, _ *engine.State) error {
 	}
 	if e.Kind == engine.VMEnded {
 		h.Status, h.Error = e.Status, e.Text
+		h.gathered(s.VMs[e.VM])
 		r.order = append(r.order, e.VM)
 		if h.Failed > 0 && (e.Status == engine.OK || e.Status == engine.Unreachable) {
 			h.Failed, h.Rescued = 0, h.Failed
@@ -163,6 +166,15 @@ func (r *Recap) Event(e engine.Event, _ *engine.State) error {
 		})
 	}
 	return nil
+}
+
+// gathered takes over what the host's tasks have read and kept.
+func (h *PlayedHost) gathered(vm *engine.VMState) {
+	h.Files = vm.Kept
+	if len(vm.Reports) > 0 {
+		n := vm.Tests()
+		h.Tests = &n
+	}
 }
 
 func (t *Tally) count(e engine.Event) {
@@ -205,6 +217,9 @@ func (r *Recap) Write(w io.Writer, s *engine.State, log, again string) error {
 	}
 	if p.err = tw.Flush(); p.err != nil {
 		return p.err
+	}
+	for _, name := range r.order {
+		gathered(p, s.VMs[name])
 	}
 	for _, name := range r.order {
 		if r.Hosts[name].Status != engine.OK {

@@ -48,6 +48,13 @@ func story() []engine.Event {
 		at(60, engine.Event{Kind: engine.TaskOutput, VM: "p/arm64", Phase: "main", Task: "Test", Text: "ok 1"}),
 		at(90, engine.Event{Kind: engine.TaskEnded, VM: "p/arm64", Phase: "main", Task: "Test", File: "main.yaml:3:3", Module: "shell",
 			Status: engine.Failed, Text: "non-zero return code", ElapsedMS: 70000, Result: failed}),
+		at(90, engine.Event{Kind: engine.FilesKept, VM: "p/arm64", Phase: "main", Task: "Collect", Path: "/runs/r1/p-arm64/artifacts/junit", Text: "1 report kept"}),
+		at(90, engine.Event{Kind: engine.TestsRead, VM: "p/arm64", Phase: "main", Task: "Collect", Path: "/runs/r1/p-arm64/artifacts/junit/t.xml",
+			Text: "t.xml: 1 passed", Tests: []engine.Test{{Name: "an earlier try", Status: engine.OK}}}),
+		at(90, engine.Event{Kind: engine.TestsRead, VM: "p/arm64", Phase: "main", Task: "Collect", Path: "/runs/r1/p-arm64/artifacts/junit/t.xml",
+			Text: "t.xml: 1 passed, 1 failed, 1 with errors, 1 skipped", Tests: []engine.Test{
+				{Name: "good", Class: "c", Status: engine.OK, ElapsedMS: 1500}, {Name: "bad", Class: "c", Status: engine.Failed, Text: "2 <> 3\nat line 7"},
+				{Name: "odd", Status: engine.NoVerdict, Text: "crash\x01"}, {Name: "later", Class: "d", Status: engine.Skipped, Text: "no network"}}}),
 		at(90, engine.Event{Kind: engine.PhaseEnded, VM: "p/arm64", Phase: "main", Status: engine.Failed, Fault: engine.TestFault, Text: `task "Test" failed`, ElapsedMS: 70000}),
 		at(91, engine.Event{Kind: engine.PhaseEnded, VM: "p/arm64", Phase: "terminate", Status: engine.Failed, Fault: engine.TestFault, Text: `task "Collect" failed`, ElapsedMS: 100}),
 		at(95, engine.Event{Kind: engine.VMEnded, VM: "p/arm64", Host: "hv", Status: engine.Failed, Fault: engine.TestFault, Text: `task "Test" failed`, ElapsedMS: 88000}),

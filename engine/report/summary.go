@@ -22,11 +22,15 @@ type Summary struct {
 	Folder func(vm string) string        // a VM's folder in Dir
 }
 
-// Write prints a row for every VM with the time of each phase, then for each VM that did not
-// pass what failed, how to see more, how to get in, how to repeat it and how to take it up where it failed.
+// Write prints a row for every VM with the time of each phase, how its own tests ended and where the files
+// are that its tasks kept, then for each VM that did not pass what failed, how to see more, how to get in, how to
+// repeat it and how to take it up where it failed.
 func (s Summary) Write(w io.Writer) error {
 	p := &printer{w: w}
 	s.table(p)
+	for _, id := range s.State.Order {
+		gathered(p, s.State.VMs[id])
+	}
 	for _, id := range s.State.Order {
 		if vm := s.State.VMs[id]; vm.Status != engine.OK {
 			s.failure(p, vm)
@@ -90,6 +94,20 @@ func cell(vm *engine.VMState, phase string) string {
 		}
 	}
 	return "-"
+}
+
+// gathered tells what a VM's or host's tasks have read and kept, if anything.
+func gathered(p *printer, vm *engine.VMState) {
+	if len(vm.Reports)+len(vm.Kept) == 0 {
+		return
+	}
+	p.printf("\n%s\n", vm.ID)
+	if len(vm.Reports) > 0 {
+		p.printf("  tests  %s\n", vm.Tests())
+	}
+	for _, dir := range vm.Kept {
+		p.printf("  files  %s\n", dir)
+	}
 }
 
 func dash(text string) string {

@@ -81,10 +81,33 @@ func logText(e engine.Event) string {
 		return fmt.Sprintf("%s WARNING %s\n", clock, e.Text)
 	case engine.Progress:
 		return fmt.Sprintf("%s %s\n", clock, e.Text)
+	case engine.FilesKept:
+		return fmt.Sprintf("%s %s\n", clock, e.Text)
+	case engine.TestsRead:
+		return fmt.Sprintf("%s TESTS %s\n%s", clock, e.Text, notPassed(e.Tests))
 	case engine.VMEnded:
 		return fmt.Sprintf("\n%s %s in %s%s\n", clock, verdict(e.Status), elapsed(e), because(e.Text))
 	}
 	return ""
+}
+
+// notPassed lists the tests that did not pass, with why.
+func notPassed(tests []engine.Test) string {
+	var b strings.Builder
+	for _, t := range tests {
+		if t.Status == engine.OK {
+			continue
+		}
+		status := string(t.Status)
+		if t.Status == engine.NoVerdict {
+			status = "error"
+		}
+		fmt.Fprintf(&b, "  %s %s %s\n", status, t.Class, t.Name)
+		if t.Text != "" {
+			b.WriteString(indent("    | ", t.Text) + "\n")
+		}
+	}
+	return b.String()
 }
 
 func because(text string) string {

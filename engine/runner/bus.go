@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -40,12 +41,25 @@ func (b *Bus) Emit(e engine.Event) {
 	e.Task = b.mask.Text(e.Task)
 	e.Item = b.mask.Text(e.Item)
 	e.Result = b.mask.Value(e.Result)
+	e.Path = b.mask.Text(e.Path)
+	e.Tests = b.tests(e.Tests)
 	b.state.Apply(e)
 	for _, s := range b.sinks {
 		if b.errs[s] == nil {
 			b.errs[s] = s.Event(e, &b.state)
 		}
 	}
+}
+
+// tests is a copy of a list that is safe to show.
+func (b *Bus) tests(list []engine.Test) []engine.Test {
+	list = slices.Clone(list)
+	for i := range list {
+		for _, text := range []*string{&list[i].Name, &list[i].Class, &list[i].Text} {
+			*text = b.mask.Text(engine.Printable(*text))
+		}
+	}
+	return list
 }
 
 // For returns an Emit that fills in VM and host.

@@ -86,7 +86,8 @@ func (c *call) arguments(m engine.Module) (*value.Dict, error) {
 func (c *call) with(ctx context.Context) (*engine.Task, error) {
 	t := &engine.Task{
 		Name: c.title, Pos: c.t.Pos, Conn: c.h.Conn, Local: c.o.Local, Check: c.o.Check, Diff: c.o.Diff,
-		Mask: c.o.Mask, Vars: c.vars, Files: Folders(c.s.dirs(c.o.Project)), Host: c.h.Name, Dir: c.o.Project, State: c.h.shared,
+		Mask: c.o.Mask, Vars: c.vars, Files: Folders(c.s.dirs(c.o.Project)), Host: c.h.Name, Dir: c.o.Project, Artifacts: c.h.Artifacts,
+		State: c.h.shared,
 	}
 	delegated, err := c.delegate(ctx, t)
 	if err != nil {

@@ -72,6 +72,8 @@ type HostState struct {
 	// Reconnect opens Conn anew after a reboot; nil = it cannot be.
 	Reconnect func(ctx context.Context) (engine.Conn, error)
 
+	// Artifacts is the folder of the controller for what tasks keep of the host's files; "" = they keep none.
+	Artifacts string
 	// Emit hears of the events on the host instead of the Runner's; may be nil.
 	Emit engine.Emit
 	// Once is what the hosts of a batch run together; nil = the host is alone.
