@@ -119,12 +119,15 @@ func marshalList(list []any) ([]byte, error) {
 	return append(b, ']'), nil
 }
 
+// maxNesting bounds lists and mappings in each other: Python gives up near that too, and text from a guest must not end farm.
+const maxNesting = 1000
+
 // FromJSON parses JSON text into a value; numbers without a fraction or an exponent
-// become int64 or Big, others float64.
+// become int64 or Big, others float64. What is nested deeper than 1000 is an error.
 func FromJSON(text []byte) (any, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
-	v, err := decodeJSON(dec)
+	v, err := decodeJSON(dec, 0)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, errors.New("the JSON text ends before its value does")
 	}
@@ -137,7 +140,10 @@ func FromJSON(text []byte) (any, error) {
 	return v, nil
 }
 
-func decodeJSON(dec *json.Decoder) (any, error) {
+func decodeJSON(dec *json.Decoder, depth int) (any, error) {
+	if depth > maxNesting {
+		return nil, fmt.Errorf("the JSON text is nested deeper than %d", maxNesting)
+	}
 	tok, err := dec.Token()
 	if err != nil {
 		return nil, err
@@ -156,7 +162,7 @@ func decodeJSON(dec *json.Decoder) (any, error) {
 		if t == '[' {
 			list := []any{}
 			for dec.More() {
-				v, err := decodeJSON(dec)
+				v, err := decodeJSON(dec, depth+1)
 				if err != nil {
 					return nil, err
 				}
@@ -171,7 +177,7 @@ func decodeJSON(dec *json.Decoder) (any, error) {
 			if err != nil {
 				return nil, err
 			}
-			v, err := decodeJSON(dec)
+			v, err := decodeJSON(dec, depth+1)
 			if err != nil {
 				return nil, err
 			}

@@ -184,3 +184,18 @@ func FuzzFromNode(f *testing.F) {
 		}
 	})
 }
+
+func TestFromJSONEndsAtDeepNesting(t *testing.T) {
+	for _, c := range []struct {
+		depth int
+		ok    bool
+	}{{maxNesting, true}, {maxNesting + 2, false}, {1 << 22, false}} {
+		text := strings.Repeat("[", c.depth)
+		if c.ok {
+			text += strings.Repeat("]", c.depth)
+		}
+		if _, err := FromJSON([]byte(text)); (err == nil) != c.ok {
+			t.Errorf("%d: %v", c.depth, err)
+		}
+	}
+}
