@@ -86,7 +86,7 @@ func (f *Farm) play(ctx context.Context, c *Case, s *seen) error {
 		return err
 	}
 	tasks := task.Options{
-		Modules: modules.All(), Project: src, Check: c.Check, Tags: words(c.Tags), SkipTags: words(c.SkipTags), StartAt: c.StartAt,
+		Modules: modules.WithPlugins(src), Project: src, Check: c.Check, Tags: words(c.Tags), SkipTags: words(c.SkipTags), StartAt: c.StartAt,
 		Extra: inv.Extra(), Local: local.New(),
 	}
 	r := task.New(tasks)

@@ -132,5 +132,7 @@ type Finder interface {
 type ModuleDef struct {
 	Name    string   // short: "copy"
 	Aliases []string // other full names: "community.general.pacman"; ansible.builtin.NAME is implied
-	New     func() Module
+	// File is the program of a user's own module, on the controller: what it brings about depends on it; "" = built in.
+	File string
+	New  func() Module
 }

@@ -169,7 +169,7 @@ func (p *performance) read() (err error) {
 	var e *expr.Engine
 	var bad error // of the inventory: told with what is wrong in plays
 	dir := filepath.Dir(p.path)
-	roles := []string{}
+	roles, beside := []string{}, []string{dir}
 	switch {
 	case f.on != "":
 		e, err = p.single(dir)
@@ -185,6 +185,7 @@ func (p *performance) read() (err error) {
 		} else {
 			p.hosts, p.extra, e = inv, inv.Extra(), inv.Engine()
 			roles = append(roles, filepath.Join(inv.Dir(), "roles"))
+			beside = append(beside, inv.Dir())
 		}
 	}
 	if err != nil {
@@ -200,7 +201,7 @@ func (p *performance) read() (err error) {
 		dir = abs
 	}
 	p.tasks = task.Options{
-		Modules: modules.All(), Extra: p.extra, Project: dir, RolePaths: append(roles, "/usr/share/ansible/roles", "/etc/ansible/roles"),
+		Modules: modules.WithPlugins(beside...), Extra: p.extra, Project: dir, RolePaths: append(roles, "/usr/share/ansible/roles", "/etc/ansible/roles"),
 		Check: f.check, Diff: f.diff, Tags: f.tags, SkipTags: f.skipTags, StartAt: f.startAt,
 	}
 	if p.localAllowed() {

@@ -147,7 +147,7 @@ func (t *phaseTasks) delegate(_ context.Context, name string) (engine.Conn, erro
 
 // taskOptions are what every runner of task files of an inventory has.
 func (a *app) taskOptions(inv *inventory.Inventory) task.Options {
-	return task.Options{Modules: modules.All(), Extra: inv.Extra(), Project: inv.Dir(), RolePaths: []string{filepath.Join(inv.Dir(), "roles")}}
+	return task.Options{Modules: modules.WithPlugins(inv.Dir()), Extra: inv.Extra(), Project: inv.Dir(), RolePaths: []string{filepath.Join(inv.Dir(), "roles")}}
 }
 
 // definitionVars are the variables that tell a VM's tasks what it is.

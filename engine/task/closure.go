@@ -117,6 +117,9 @@ func (c *closure) tasks(tasks []*Task, s *scope) {
 func (c *closure) task(t *Task, s *scope) {
 	find := Folders(s.dirs(c.r.o.Project))
 	c.set.add(t)
+	if file := c.r.parser.modules[t.Module].File; file != "" {
+		c.tree(file)
+	}
 	c.look([]any{t.Keys, t.Args, t.Free, t.ArgsFrom}, s, t)
 	switch {
 	case t.Module == "include_tasks" || t.Module == "import_tasks":

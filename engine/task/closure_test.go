@@ -1,11 +1,13 @@
 package task_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"farm/engine"
 	"farm/engine/task"
 	"farm/inventory/expr"
 	"farm/inventory/value"
@@ -101,4 +103,33 @@ func TestClosureChangesWithALookup(t *testing.T) {
 	if digest("one") == digest("two") {
 		t.Error("what is looked up does not count")
 	}
+}
+
+func TestClosureHoldsTheUsersModules(t *testing.T) {
+	b := newBench(t, map[string]string{"main.yaml": "- mine: {x: 1}\n", "modules/mine": "#!/bin/sh\n"})
+	b.o.Modules = append(b.o.Modules, engine.ModuleDef{Name: "mine", File: filepath.Join(b.dir, "modules/mine"), New: func() engine.Module { return &anyArguments{} }})
+	digest := func() string {
+		t.Helper()
+		in, err := task.New(b.o).Closure(filepath.Join(b.dir, "main.yaml"), b.host.Vars)
+		if err != nil || len(in) != 2 || !strings.HasSuffix(in[1].Name, "modules/mine") {
+			t.Fatalf("%+v, %v", in, err)
+		}
+		return in[1].Digest
+	}
+	was := digest()
+	if err := os.WriteFile(filepath.Join(b.dir, "modules/mine"), []byte("#!/bin/sh\necho\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if digest() == was {
+		t.Error("another program is the same input")
+	}
+}
+
+// anyArguments is a module that takes what it is given.
+type anyArguments struct {
+	Args *value.Dict `yaml:",rest"`
+}
+
+func (*anyArguments) Run(context.Context, *engine.Task) (engine.Result, error) {
+	return engine.Result{}, nil
 }
