@@ -133,7 +133,7 @@ func withoutLines(v any) {
 }
 
 func shortName(s string) string {
-	for _, p := range []string{"ansible.builtin.", "ansible.legacy.", "ansible.posix.", "community.general.", "community.crypto."} {
+	for _, p := range []string{"ansible.builtin.", "ansible.legacy.", "ansible.posix.", "community.general.", "community.crypto.", "community.libvirt."} {
 		if short, ok := strings.CutPrefix(s, p); ok {
 			return short
 		}

@@ -28,6 +28,8 @@ func systemModules() []engine.ModuleDef {
 		{Name: "reboot", New: func() engine.Module {
 			return &rebootModule{TestCommand: "true", RebootTimeout: 600, ConnectTimeout: 10}
 		}},
+		{Name: "virt", Aliases: []string{"community.libvirt.virt"}, New: newVirt},
+		{Name: "virt_net", Aliases: []string{"community.libvirt.virt_net"}, New: newVirtNet},
 		{Name: "wait_for", New: func() engine.Module {
 			return &waitForModule{Host: "127.0.0.1", State: "started", Timeout: 300, Sleep: 1, ConnectTimeout: 5}
 		}},

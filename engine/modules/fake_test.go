@@ -125,7 +125,7 @@ func (b *bench) shown() string {
 // module makes a module with arguments written as YAML; DIR stands for the guest's folder.
 func (b *bench) module(name, args string) engine.Module {
 	b.Helper()
-	for _, def := range ownModules() {
+	for _, def := range All() {
 		if def.Name != name {
 			continue
 		}
