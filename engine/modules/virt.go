@@ -112,20 +112,16 @@ func (m *Virt) perform(ctx context.Context, v virsh) (engine.Result, error) {
 	if err := m.exists(ctx, v); err != nil {
 		return engine.Result{}, err
 	}
-	var res engine.Result
+	changed := false
 	if m.Autostart != nil {
-		changed, err := m.autostart(ctx, v, m.Name)
-		if res.Changed = changed; err != nil {
-			return res, err
+		var err error
+		if changed, err = m.autostart(ctx, v, m.Name); err != nil {
+			return engine.Result{}, err
 		}
 	}
-	switch more, err := m.ofMachine(ctx, v); {
-	case err != nil:
-		return res, err
-	default:
-		more.Changed = more.Changed || res.Changed
-		return more, nil
-	}
+	res, err := m.ofMachine(ctx, v)
+	res.Changed = res.Changed || changed
+	return res, err
 }
 
 func (m *Virt) exists(ctx context.Context, v virsh) error {
