@@ -20,6 +20,7 @@ func systemModules() []engine.ModuleDef {
 		{Name: "authorized_key", Aliases: []string{"ansible.posix.authorized_key"}, New: func() engine.Module {
 			return &authorizedKeyModule{State: "present", ManageDir: true}
 		}},
+		{Name: "getent", New: func() engine.Module { return &getentModule{FailKey: true} }},
 		{Name: "service", New: func() engine.Module { return &serviceModule{} }},
 		{Name: "systemd", Aliases: []string{"systemd_service"}, New: func() engine.Module { return &serviceModule{systemd: true} }},
 		{Name: "modprobe", Aliases: []string{"community.general.modprobe"}, New: func() engine.Module { return &modprobeModule{State: "present"} }},
