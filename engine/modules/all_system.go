@@ -7,6 +7,7 @@ func systemModules() []engine.ModuleDef {
 	return []engine.ModuleDef{
 		{Name: "apt", New: func() engine.Module { return &aptModule{UpdateRetries: 5, LockTimeout: 60, State: "present"} }},
 		{Name: "package", New: func() engine.Module { return &packageModule{} }},
+		{Name: "package_facts", New: func() engine.Module { return &packageFactsModule{Manager: []string{"auto"}, Strategy: "first"} }},
 		{Name: "dnf", Aliases: []string{"yum"}, New: manager("dnf")},
 		{Name: "apk", Aliases: []string{"community.general.apk"}, New: manager("apk")},
 		{Name: "pacman", Aliases: []string{"community.general.pacman"}, New: manager("pacman")},
@@ -22,6 +23,7 @@ func systemModules() []engine.ModuleDef {
 		}},
 		{Name: "getent", New: func() engine.Module { return &getentModule{FailKey: true} }},
 		{Name: "service", New: func() engine.Module { return &serviceModule{} }},
+		{Name: "service_facts", New: func() engine.Module { return &serviceFactsModule{} }},
 		{Name: "systemd", Aliases: []string{"systemd_service"}, New: func() engine.Module { return &serviceModule{systemd: true} }},
 		{Name: "modprobe", Aliases: []string{"community.general.modprobe"}, New: func() engine.Module { return &modprobeModule{State: "present"} }},
 		{Name: "sysctl", Aliases: []string{"ansible.posix.sysctl"}, New: func() engine.Module { return &sysctlModule{State: "present", Reload: true, File: "/etc/sysctl.conf"} }},
