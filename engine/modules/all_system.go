@@ -21,6 +21,7 @@ func systemModules() []engine.ModuleDef {
 		{Name: "authorized_key", Aliases: []string{"ansible.posix.authorized_key"}, New: func() engine.Module {
 			return &authorizedKeyModule{State: "present", ManageDir: true}
 		}},
+		{Name: "cron", New: newCron},
 		{Name: "getent", New: func() engine.Module { return &getentModule{FailKey: true} }},
 		{Name: "service", New: func() engine.Module { return &serviceModule{} }},
 		{Name: "service_facts", New: func() engine.Module { return &serviceFactsModule{} }},

@@ -80,6 +80,8 @@ func (s *system) module(name, args string) engine.Module {
 			m.root = s.dir
 		case *serviceFactsModule:
 			m.root = s.dir
+		case *cronModule:
+			m.root = s.dir
 		case *modprobeModule:
 			m.root = s.dir
 		case *hostnameModule:
