@@ -150,3 +150,12 @@ func TestFetchStaysInItsFolder(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A shell's printf reads what begins with a dash as options.
+func TestCopyContentThatBeginsWithADash(t *testing.T) {
+	b := newBench(t)
+	b.write("f", "old")
+	b.task.Diff = true // the shell writes it
+	b.check("copy", `{dest: DIR/f, content: "-----BEGIN x-----\n"}`, "changed")
+	b.holds("f", "-----BEGIN x-----\n", 0)
+}

@@ -316,8 +316,10 @@ func backupSuffix() string {
 func contentFunc(b []byte) string {
 	var f strings.Builder
 	f.WriteString("content() { printf '")
-	for _, c := range b {
+	for i, c := range b {
 		switch {
+		case c == '-' && i == 0: // printf would read options
+			f.WriteString(`\055`)
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte(" \n._,:;=+-/()[]{}#", c) >= 0:
 			f.WriteByte(c)
 		default:
