@@ -6,6 +6,8 @@ import "farm/engine"
 func systemModules() []engine.ModuleDef {
 	return []engine.ModuleDef{
 		{Name: "apt", New: func() engine.Module { return &aptModule{UpdateRetries: 5, LockTimeout: 60, State: "present"} }},
+		{Name: "apt_key", New: func() engine.Module { return &aptKeyModule{State: "present", Certs: true} }},
+		{Name: "apt_repository", New: newAptRepository},
 		{Name: "package", New: func() engine.Module { return &packageModule{} }},
 		{Name: "package_facts", New: func() engine.Module { return &packageFactsModule{Manager: []string{"auto"}, Strategy: "first"} }},
 		{Name: "dnf", Aliases: []string{"yum"}, New: manager("dnf")},
