@@ -30,6 +30,7 @@ func systemModules() []engine.ModuleDef {
 		{Name: "systemd", Aliases: []string{"systemd_service"}, New: func() engine.Module { return &serviceModule{systemd: true} }},
 		{Name: "modprobe", Aliases: []string{"community.general.modprobe"}, New: func() engine.Module { return &modprobeModule{State: "present"} }},
 		{Name: "sysctl", Aliases: []string{"ansible.posix.sysctl"}, New: func() engine.Module { return &sysctlModule{State: "present", Reload: true, File: "/etc/sysctl.conf"} }},
+		{Name: "mount", Aliases: []string{"ansible.posix.mount"}, New: newMount},
 		{Name: "hostname", New: func() engine.Module { return &hostnameModule{} }},
 		{Name: "reboot", New: func() engine.Module {
 			return &rebootModule{TestCommand: "true", RebootTimeout: 600, ConnectTimeout: 10}

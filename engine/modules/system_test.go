@@ -82,6 +82,8 @@ func (s *system) module(name, args string) engine.Module {
 			m.root = s.dir
 		case *cronModule:
 			m.root = s.dir
+		case *mountModule:
+			m.root = s.dir
 		case *modprobeModule:
 			m.root = s.dir
 		case *hostnameModule:
