@@ -86,6 +86,7 @@ func (s suite) commands(t *testing.T) {
 		"env argv":     {engine.Cmd{Argv: []string{"sh", "-c", `echo "$A"`}, Env: map[string]string{"A": "1"}}, "1\n", "", 0},
 		"env is gone":  {engine.Cmd{Script: `echo "${A-none}"`}, "none\n", "", 0},
 		"stdin":        {engine.Cmd{Script: "cat; echo end", Stdin: strings.NewReader("a'%\\\nb")}, "a'%\\\nbend\n", "", 0},
+		"stdin dash":   {engine.Cmd{Script: "cat; echo end", Stdin: strings.NewReader("-n %s\n")}, "-n %s\nend\n", "", 0},
 		"stdin argv":   {engine.Cmd{Argv: []string{"cat"}, Stdin: strings.NewReader("x")}, "x", "", 0},
 		"stdin zero":   {engine.Cmd{Script: "od -An -tx1", Stdin: bytes.NewReader([]byte{0, 255, 10})}, " 00 ff 0a\n", "", 0},
 		"no stdin":     {engine.Cmd{Script: "cat; echo end"}, "end\n", "", 0},

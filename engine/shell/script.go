@@ -263,8 +263,10 @@ func bodyText(cmd engine.Cmd) (text string, own bool) {
 // printfText is a format for printf that prints data.
 func printfText(data []byte) string {
 	var t strings.Builder
-	for _, c := range data {
+	for i, c := range data {
 		switch {
+		case c == '-' && i == 0: // printf would read options
+			t.WriteString(`\055`)
 		case c == '%':
 			t.WriteString("%%")
 		case c >= ' ' && c < 0x7f && c != '\'' && c != '\\', c == '\n':
