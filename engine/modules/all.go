@@ -15,6 +15,7 @@ func ownModules() []engine.ModuleDef {
 		{Name: "add_host", New: newAddHost},
 		{Name: "ansible", New: newAnsible},
 		{Name: "artifact", New: newArtifact},
+		{Name: "archive", Aliases: []string{"community.general.archive"}, New: newArchive},
 		{Name: "assemble", New: newAssemble},
 		{Name: "assert", New: newAssert},
 		{Name: "async_status", New: newAsyncStatus},

@@ -69,7 +69,7 @@ func TestUnderBusybox(t *testing.T) {
 		"Shell": TestShellArguments, "Script": TestScriptIsCopiedAndRemoved, "File": TestFileStates, "Links": TestFileLinks, "Owner": TestFileOwner,
 		"Stat": TestStatTells, "Tempfile": TestTempfileIsPrivate, "Content": TestCopyContent, "Copy": TestCopyFile, "CopyLink": TestCopyReplacesOrFollowsALink,
 		"CopyFolder": TestCopyFolder, "Fetch": TestFetchAndSlurp, "Setup": TestSetupGathersThisMachine, "Subsets": TestSetupSubsets,
-		"Find": TestFind, "Assemble": TestAssemble, "Lineinfile": TestLineinfileAndMissingFiles, "Unarchive": func(t *testing.T) { tryUnarchive(t, "a.tgz", "tar -czf files/a.tgz d") }, "UnarchiveRefuses": TestUnarchiveRefuses,
+		"Find": TestFind, "Archive": TestArchiveOfWhatPathsName, "Compress": TestArchiveCompressesAFile, "Assemble": TestAssemble, "Lineinfile": TestLineinfileAndMissingFiles, "Unarchive": func(t *testing.T) { tryUnarchive(t, "a.tgz", "tar -czf files/a.tgz d") }, "UnarchiveRefuses": TestUnarchiveRefuses,
 		"Synchronize": TestSynchronize, "Keypair": TestOpensshKeypair, "Values": TestScriptValuesArriveUnchanged,
 	} {
 		t.Run(name, test)
