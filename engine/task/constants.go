@@ -214,8 +214,11 @@ func (p *partial) says(why error, constants *value.Dict) bool {
 
 // someValue stands for one of an argument that is not known yet.
 func someValue(name string, t reflect.Type) any {
-	if name == "url" {
+	switch name {
+	case "url":
 		return "http://x/x"
+	case "id":
+		return "12345678" // as that of a key, or as any text
 	}
 	if t == reflect.TypeFor[time.Duration]() {
 		return int64(1)
