@@ -85,7 +85,7 @@ var (
 func (m *aptRepositoryModule) Validate() error {
 	switch {
 	case m.Repo == "":
-		return errors.New("Please set argument 'repo' to a non-empty value")
+		return errors.New("repo is empty; a source is deb http://deb.debian.org/debian bookworm main")
 	case strings.HasPrefix(m.Repo, "ppa:"):
 		if !ppaName.MatchString(m.Repo) {
 			return fmt.Errorf("repo: %q is no PPA, such as ppa:git-core/ppa", m.Repo)

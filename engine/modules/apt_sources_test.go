@@ -73,7 +73,7 @@ func TestAptRepositoryUndoesWhatAptCannotRead(t *testing.T) {
 func TestAptRepositoryRefuses(t *testing.T) {
 	s := newAptSources(t, nil)
 	for args, part := range map[string]string{
-		"repo: ''":                              "non-empty",
+		"repo: ''":                              "repo is empty",
 		"repo: http://a x main":                 "is no source",
 		"repo: '#deb http://a x main'":          "is no source",
 		"repo: 'ppa:../x'":                      "is no PPA",

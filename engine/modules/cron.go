@@ -59,7 +59,7 @@ func newCron() engine.Module {
 // cronMark begins the comment before a job, as Ansible writes it.
 const cronMark = "#Ansible: "
 
-// notTheSystems is Ansible's message, which playbooks look for.
+// notTheSystems is Ansible's message word by word, since playbooks look for it; so it is no fault of Validate's.
 const notTheSystems = "Will not manage /etc/crontab via cron_file, see documentation."
 
 // A status of 1 may mean that there is no crontab yet.
@@ -103,8 +103,6 @@ func (m *cronModule) Validate() error {
 		return fmt.Errorf("name: %q is no name of an entry; it is one line", m.Name)
 	case m.User != "" && !accountName(m.User):
 		return fmt.Errorf("user: %q is no name of an account", m.User)
-	case path.Clean(m.CronFile) == "/etc/crontab":
-		return errors.New(notTheSystems)
 	case m.SpecialTime != "" && m.times() != "* * * * *":
 		return errors.New("special_time goes without minute, hour, day, month and weekday")
 	case present && m.CronFile != "" && m.User == "":
@@ -145,6 +143,9 @@ func (m *cronModule) file() string {
 func (m *cronModule) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
 	if err := m.Validate(); err != nil {
 		return failed("%v", err), nil
+	}
+	if path.Clean(m.CronFile) == "/etc/crontab" {
+		return failed("%s", notTheSystems), nil
 	}
 	file := m.file()
 	r, err := script{Text: cronReadScript, Keep: maxSlurp, Vars: map[string]string{"file": file, "user": m.User}}.run(ctx, t)
