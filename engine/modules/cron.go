@@ -59,8 +59,8 @@ func newCron() engine.Module {
 // cronMark begins the comment before a job, as Ansible writes it.
 const cronMark = "#Ansible: "
 
-// notTheSystems is Ansible's message word by word, since playbooks look for it; so it is no fault of Validate's.
-const notTheSystems = "Will not manage /etc/crontab via cron_file, see documentation."
+// notTheSystems refuses the system's own table, as Ansible does when the task runs.
+const notTheSystems = "cron_file: the system's own table /etc/crontab is left alone; name a file in /etc/cron.d"
 
 // A status of 1 may mean that there is no crontab yet.
 const cronFuncs = `tab() {

@@ -83,7 +83,7 @@ func TestCronOfAFile(t *testing.T) {
 func TestCronRefuses(t *testing.T) {
 	s := newSystem(t, nil)
 	for args, part := range map[string]string{
-		"{name: n, cron_file: /etc/crontab, user: root, job: x}":     "Will not manage /etc/crontab",
+		"{name: n, cron_file: /etc/crontab, user: root, job: x}":     "/etc/crontab is left alone",
 		"{name: n, cron_file: f, job: x}":                            "user is missing",
 		"{name: n}":                                                  "job is missing",
 		"{name: n, job: x, special_time: daily, hour: 2}":            "special_time",
