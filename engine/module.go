@@ -112,6 +112,8 @@ type Vars interface {
 	Get(name string) (v any, ok bool, err error)
 	// Eval evaluates every template in v, at any depth.
 	Eval(v any) (any, error)
+	// Expression evaluates a bare expression, as conditions are, that stands at pos.
+	Expression(text string, pos source.Pos) (any, error)
 	// EvalFile evaluates the text of a file as a Jinja2 template, with the variables more over
 	// these; name is for messages and for its includes.
 	EvalFile(name, text string, more *value.Dict, how value.Syntax) (string, error)

@@ -22,6 +22,7 @@ func Load(path string, o Options) (*Inventory, error) {
 	inv := &Inventory{path: abs, dir: filepath.Dir(abs), graph: newGraph()}
 	lookups := expr.HostOptions(inv.dir)
 	lookups.ReadFile = inv.readFile // bounded
+	lookups.Select = Select
 	inv.engine = expr.New(lookups)
 	inv.vars = newVarFiles(filepath.Dir(path))
 	inv.reset()

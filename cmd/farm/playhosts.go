@@ -53,6 +53,7 @@ func (p *performance) listed(dir string, names []string, vars map[string]*value.
 	}
 	lookups := expr.HostOptions(dir)
 	lookups.ReadFile = source.ReadText // bounded
+	lookups.Select = inventory.Select
 	e := expr.New(lookups)
 	p.extra, p.hosts = extra, listedHosts{names, vars, extra, e}
 	return e, nil

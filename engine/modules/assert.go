@@ -64,7 +64,7 @@ func said(t *engine.Task, r engine.Result, msg any) (engine.Result, error) {
 func condition(t *engine.Task, item any) (bool, error) {
 	switch c := item.(type) {
 	case string:
-		v, err := t.Vars.Eval(value.Template{Text: "{{ " + c + " }}", Pos: t.Pos})
+		v, err := t.Vars.Expression(c, t.Pos)
 		return truth(v), err
 	case value.Template:
 		v, err := t.Vars.Eval(c)

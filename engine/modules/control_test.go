@@ -18,7 +18,7 @@ func TestSetFact(t *testing.T) {
 	if got := fmt.Sprint(r.Facts.Keys()); got != "[a b]" {
 		t.Error(got)
 	}
-	r = b.check("set_fact", `"a=1 b='x y' c=true"`, "ok")
+	r = b.check("set_fact", `{a: "1", b: "x y", c: "Yes"}`, "ok")
 	for k, want := range map[string]any{"a": "1", "b": "x y", "c": true} {
 		if got, _ := r.Facts.Get(k); got != want {
 			t.Errorf("%s is %#v, want %#v", k, got, want)

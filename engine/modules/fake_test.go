@@ -55,6 +55,10 @@ func (v fakeVars) Eval(x any) (any, error) {
 	return x, nil
 }
 
+func (v fakeVars) Expression(text string, pos source.Pos) (any, error) {
+	return v.Eval(value.Template{Text: "{{ " + text + " }}", Pos: pos})
+}
+
 func (v fakeVars) EvalFile(name, text string, more *value.Dict, _ value.Syntax) (string, error) {
 	for k, x := range more.All() {
 		text = strings.ReplaceAll(text, "{{ "+value.Text(k)+" }}", value.Text(x))

@@ -18,19 +18,6 @@ type SetFact struct {
 
 func newSetFact() engine.Module { return &SetFact{} }
 
-// SetFreeForm takes "name=value name=value".
-func (m *SetFact) SetFreeForm(text string) {
-	pairs, _ := keyValues(text)
-	m.Facts = value.NewDict()
-	for _, p := range pairs {
-		var v any = p[1]
-		if b, err := value.ParseBool(p[1]); err == nil && p[1] != "0" && p[1] != "1" {
-			v = b
-		}
-		m.Facts.Set(p[0], v)
-	}
-}
-
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // Validate checks the names.

@@ -243,11 +243,14 @@ func (c *call) failed(fault engine.Fault, err error) (*value.Dict, error) {
 }
 
 // refused makes the result of a task whose expressions cannot be evaluated: Ansible's has no
-// key changed, since nothing was asked whether it would.
+// key changed, since nothing was asked whether it would. The place is left to events and to exception.
 func (c *call) refused(err error) (*value.Dict, error) {
-	msg := err.Error()
-	res := value.NewDict("failed", true, "msg", msg)
-	return res, c.failure(engine.UserFault, msg, res, err)
+	res := value.NewDict("failed", true, "msg", expr.Reason(err))
+	var undef *expr.UndefinedError
+	if !errors.As(err, &undef) {
+		res.Set("exception", err.Error())
+	}
+	return res, c.failure(engine.UserFault, err.Error(), res, err)
 }
 
 func (c *call) failure(fault engine.Fault, msg string, res *value.Dict, cause error) error {

@@ -340,8 +340,8 @@ func hasTemplate(v any) bool {
 	case []any:
 		return slices.ContainsFunc(t, hasTemplate)
 	case *value.Dict:
-		for _, x := range t.All() {
-			if hasTemplate(x) {
+		for k, x := range t.All() {
+			if name, ok := k.(string); hasTemplate(x) || ok && value.IsTemplate(name) {
 				return true
 			}
 		}

@@ -53,10 +53,15 @@ func tokens(text string) (out []token) {
 	return out
 }
 
-// assignment splits k=v; ok is false where t is something else.
+// assignment splits k=v, where k may be a template; ok is false where t is something else.
 func (t token) assignment() (k, v string, ok bool) {
-	k, v, ok = strings.Cut(t.text, "=")
-	if !ok || !isName(k) {
+	from := 0
+	if strings.HasPrefix(t.text, "{{") {
+		from = max(0, strings.Index(t.text, "}}"))
+	}
+	k, v, ok = strings.Cut(t.text[from:], "=")
+	k = t.text[:from] + k
+	if !ok || !isName(k) && from == 0 {
 		return "", "", false
 	}
 	if n := len(v); n >= 2 && (v[0] == '"' || v[0] == '\'') && v[n-1] == v[0] {

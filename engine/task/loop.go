@@ -46,6 +46,9 @@ func (p *play) items(t *Task, vars *expr.Vars) (items []any, loops bool, err err
 			return list, true, nil
 		case kind == "items" || kind == "list":
 			list, ok := v.([]any)
+			if _, isDict := v.(*value.Dict); isDict && kind == "list" {
+				return nil, true, source.Errorf(pos, "with_list expects a list, got a mapping")
+			}
 			if !ok {
 				return []any{v}, true, nil
 			}
@@ -71,9 +74,12 @@ func (p *play) lookup(vars *expr.Vars, module, kind string, v any, pos source.Po
 	if !ok {
 		terms = []any{v}
 	}
+	_, isDict := v.(*value.Dict)
 	switch {
-	case kind == "dict":
-		return dictItems(v, pos)
+	case kind == "dict" && isDict:
+		return dictItems(v.(*value.Dict))
+	case kind == "indexed_items" && isDict:
+		return nil, true, source.Errorf(pos, "with_indexed_items expects a list")
 	case kind == "first_found" && strings.Contains(module, "template"):
 		call = "{{ query('first_found', farm_terms, kind='templates') }}"
 	case kind == "first_found" && strings.Contains(module, "var"):
@@ -92,11 +98,7 @@ func (p *play) lookup(vars *expr.Vars, module, kind string, v any, pos source.Po
 	return list, true, nil
 }
 
-func dictItems(v any, pos source.Pos) ([]any, bool, error) {
-	d, ok := v.(*value.Dict)
-	if !ok {
-		return nil, true, source.Errorf(pos, "with_dict is %s, not a mapping", value.Kind(v))
-	}
+func dictItems(d *value.Dict) ([]any, bool, error) {
 	var out []any
 	for k, x := range d.All() {
 		out = append(out, value.NewDict("key", k, "value", x))

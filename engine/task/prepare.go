@@ -54,15 +54,21 @@ func (c *call) arguments(m engine.Module) (*value.Dict, error) {
 		}
 		args = value.Merge(args, d)
 	}
-	own, err := c.vars.Eval(c.t.Args)
+	given := c.t.Args
+	if takesAny(m) {
+		if given, err = c.names(given); err != nil {
+			return nil, err
+		}
+	}
+	own, err := c.vars.Eval(given)
 	if err != nil {
 		return nil, err
 	}
 	out := args.Copy()
-	out.SetPos(c.t.Args.Pos())
+	out.SetPos(given.Pos())
 	for k, v := range own.(*value.Dict).All() {
 		out.Set(k, v)
-		out.CopyPos(k, c.t.Args)
+		out.CopyPos(k, given)
 	}
 	if c.t.Free == nil {
 		return out, nil
@@ -79,6 +85,25 @@ func (c *call) arguments(m engine.Module) (*value.Dict, error) {
 		return nil, source.Errorf(c.t.ModulePos, "%s takes no free text", c.t.Module)
 	}
 	f.SetFreeForm(value.Text(v))
+	return out, nil
+}
+
+// names evaluates the names of arguments that the user makes up.
+func (c *call) names(args *value.Dict) (*value.Dict, error) {
+	out := value.NewDict()
+	out.SetPos(args.Pos())
+	for k, v := range args.All() {
+		name := k
+		if text, ok := k.(string); ok && value.IsTemplate(text) {
+			x, err := c.vars.Eval(value.Template{Text: text, Pos: args.KeyPos(k)})
+			if err != nil {
+				return nil, err
+			}
+			name = value.Text(x)
+		}
+		out.Set(name, v)
+		out.SetKeyPos(name, args.KeyPos(k))
+	}
 	return out, nil
 }
 

@@ -40,7 +40,7 @@ func (m *machine) attr(x any, name string) any {
 		if v, ok := t.Get(name); ok {
 			return m.plain(v)
 		}
-		return &undefined{name: name, keys: t.Keys()}
+		return lacking(x, name, t.Keys())
 	case *namespace:
 		return m.attr(t.d, name)
 	case lazyVars:
@@ -67,7 +67,16 @@ func (m *machine) attr(x any, name string) any {
 			return int64(time.Duration(t)/time.Second) - days*86400
 		}
 	}
-	return &undefined{name: name, keys: []string{}}
+	return lacking(x, name, []string{})
+}
+
+// lacking is the part of x that does not exist; keys are those that do.
+func lacking(x any, name string, keys []string) *undefined {
+	of := "'" + typeName(x) + " object'"
+	if x == nil {
+		of = "None"
+	}
+	return &undefined{name: name, why: of + " has no attribute '" + name + "'", keys: keys}
 }
 
 // plain evaluates a template that stands in a value that was not evaluated.
@@ -114,7 +123,7 @@ func (m *machine) index(x, key any) any {
 		if v, ok := t.Get(dictKey(key)); ok {
 			return m.plain(v)
 		}
-		return &undefined{name: text(key), keys: t.Keys()}
+		return lacking(x, text(key), t.Keys())
 	case []any:
 		list = t
 	case tuple:
@@ -133,9 +142,12 @@ func (m *machine) index(x, key any) any {
 		if i >= 0 && i < int64(len(list)) {
 			return m.plain(list[i])
 		}
-		return &undefined{name: fmt.Sprintf("item %s of a list of %d", text(key), len(list)), keys: []string{}}
+		return &undefined{
+			name: fmt.Sprintf("item %s of a list of %d", text(key), len(list)), keys: []string{},
+			why: fmt.Sprintf("%s object has no element %s", typeName(x), text(key)),
+		}
 	}
-	return &undefined{name: text(key), keys: []string{}}
+	return lacking(x, text(key), []string{})
 }
 
 // slice is x[low:high:step] with Python's rules.

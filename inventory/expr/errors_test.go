@@ -31,7 +31,7 @@ func TestErrorsSayWhereAndWhat(t *testing.T) {
 		{"{{ 'x'.splitt() }}", `vm.yaml:3:13: text has no method "splitt" (did you mean "split"?)`},
 		{"{{ lookup('pip', 'ls') }}", `vm.yaml:3:15: unknown lookup "pip" (did you mean "pipe"?)`},
 		{"{{ lookup('pipe', 'ls') }}", `vm.yaml:3:15: the lookup "pipe" is not allowed: it would act on the machine that farm runs on (use a task with register)`},
-		{"{{ vm | combine({}, recursiv=true) }}", `vm.yaml:3:14: "combine" takes no argument "recursiv" (did you mean "recursive"?)`},
+		{"{{ vm | combine({}, recursiv=true) }}", `vm.yaml:3:14: 'recursive' and 'list_merge' are the only valid keyword arguments (did you mean "recursive"?)`},
 		{"{{ 'x' | regex_replace('(', '') }}", "vm.yaml:3:15: the regular expression \"(\": missing closing ) in `(`"},
 		{"one\ntwo {{ nothere }}\n", `vm.yaml:3:5: in line 2 of the text, "two {{ nothere }}": "nothere" is undefined`},
 	}

@@ -33,9 +33,7 @@ func (m *machine) statement(s statement) signal {
 		m.write(n.text)
 	case *output:
 		m.print(m.eval(n.x))
-		if f, ok := n.x.(*filtering); ok {
-			m.verbatim = contains(verbatimFilters, f.name)
-		}
+		m.verbatim = keepsText(n.x)
 	case *ifNode:
 		return m.execIf(n)
 	case *forNode:

@@ -38,6 +38,9 @@ type Options struct {
 	Env func(name string) (string, bool)
 	// Now is the clock of now() and strftime; nil = time.Now.
 	Now func() time.Time
+	// Select lists those of hosts that a host pattern selects, for the lookup inventory_hostnames;
+	// groups are the members of each group.
+	Select func(pattern string, hosts []string, groups map[string][]string) ([]string, error)
 	// Dirs are the folders in which relative names of files are looked up, in order,
 	// for the lookups; the role and the folder of the template itself come first.
 	Dirs []string

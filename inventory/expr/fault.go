@@ -35,6 +35,7 @@ func throwErr(err error) { panic(&fault{at: -1, err: err}) }
 // UndefinedError is the cause of an error about a variable, key or attribute that does not exist.
 type UndefinedError struct {
 	Name string // as written: "vm.disks"
+	Why  string // the same in Jinja2's words, for results; "" = 'Name' is undefined
 }
 
 func (e *UndefinedError) Error() string { return fmt.Sprintf("%q is undefined", e.Name) }

@@ -55,10 +55,10 @@ func mandatory(c *call) any {
 	if !ok {
 		return c.in
 	}
-	if msg != "" {
-		throwErr(&UndefinedError{Name: u.name + ": " + msg})
+	if msg == "" {
+		msg = "Mandatory variable '" + u.name + "'  not defined."
 	}
-	u.fail()
+	throw("%s", msg)
 	return nil
 }
 
@@ -82,8 +82,11 @@ var htmlEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"
 
 func escapeHTML(c *call) any { return htmlEscapes.Replace(c.text()) }
 
-func typeDebug(c *call) any {
-	switch c.in.(type) {
+func typeDebug(c *call) any { return typeName(c.in) }
+
+// typeName is what Python calls the type of x.
+func typeName(x any) string {
+	switch x.(type) {
 	case nil:
 		return "NoneType"
 	case bool:

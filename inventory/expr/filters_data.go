@@ -281,6 +281,9 @@ func untemplate(x any) any {
 }
 
 func fromYAMLAll(c *call) any {
+	if _, ok := c.defined().(string); !ok {
+		return c.in
+	}
 	out := []any{}
 	for doc := range strings.SplitSeq("\n"+c.text(), "\n---") {
 		if strings.TrimSpace(doc) != "" {

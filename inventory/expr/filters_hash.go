@@ -49,7 +49,7 @@ func digest(kind, s string) any {
 		sum := sha512.Sum512(b)
 		return hex.EncodeToString(sum[:])
 	}
-	throwHint("md5, sha1, sha224, sha256, sha384 or sha512", "unknown hash %q", kind)
+	throwHint("md5, sha1, sha224, sha256, sha384 or sha512", "unsupported hash type: %s", kind)
 	return nil
 }
 
@@ -71,7 +71,7 @@ func passwordHash(c *call) any {
 	}
 	k, ok := kinds[strings.TrimSuffix(kind, "_crypt")]
 	if !ok {
-		throwHint("sha512, sha256 or md5", "unknown kind of password hash %q", kind)
+		throwHint("sha512, sha256 or md5", "password_hash does not support the kind %q", kind)
 	}
 	if salt == "" {
 		salt = randomSalt(k.salt)
@@ -114,7 +114,7 @@ func randomSalt(n int) string {
 func toUUID(c *call) any {
 	ns, err := hex.DecodeString(strings.ReplaceAll(c.str(0, "namespace", "361E6D51-FAEC-444A-9079-341386DA8E2E"), "-", ""))
 	if err != nil || len(ns) != 16 {
-		throw("the namespace is no UUID")
+		throw("Invalid value for namespace: it is no UUID")
 	}
 	sum := sha1.Sum(append(ns, c.text()...))
 	sum[6] = sum[6]&0x0f | 0x50

@@ -202,8 +202,17 @@ func foldKey(x any, caseful bool) any {
 	return x
 }
 
+// mathNumber is the input of a mathematical filter.
+func (c *call) mathNumber() any {
+	n, ok := number(c.defined())
+	if !ok {
+		throwHint("convert it with | int or | float", "%s can only be used on numbers, not on %s", c.name, kindOf(c.in))
+	}
+	return n
+}
+
 func logFilter(c *call) any {
-	f := toFloat(c.number())
+	f := toFloat(c.mathNumber())
 	base := math.E
 	if b := c.value(0, "base", nil); b != nil {
 		n, ok := number(b)
@@ -221,10 +230,10 @@ func logFilter(c *call) any {
 	return math.Log(f) / math.Log(base)
 }
 
-func powFilter(c *call) any { return c.m.operate("**", c.number(), c.need(0, "y")) }
+func powFilter(c *call) any { return c.m.operate("**", c.mathNumber(), c.need(0, "y")) }
 
 func rootFilter(c *call) any {
-	f, base := toFloat(c.number()), c.int(0, "base", 2)
+	f, base := toFloat(c.mathNumber()), c.int(0, "base", 2)
 	if base == 2 {
 		if f < 0 {
 			throw("the square root of a negative number")
@@ -244,7 +253,7 @@ func humanReadable(c *call) any {
 		s, isText := c.in.(string)
 		f, err := strconv.ParseFloat(s, 64)
 		if !isText || err != nil {
-			throw("human_readable of %s", kindOf(c.in))
+			throw("human_readable() failed on bad input: %s", repr(c.defined()))
 		}
 		n = f
 	}

@@ -3,6 +3,7 @@ package expr
 import (
 	"path"
 	"path/filepath"
+	"sort"
 	"strings"
 )
 
@@ -16,6 +17,7 @@ func pathFilters() map[string]function {
 		"realpath":   realPath, "relpath": relPath, "splitext": splitExt,
 		"normpath":   func(c *call) any { return path.Clean(c.text()) },
 		"commonpath": commonPath,
+		"fileglob":   globFilter,
 	}
 }
 
@@ -40,7 +42,11 @@ func pathJoin(c *call) any {
 	if s, ok := c.defined().(string); ok {
 		parts = []string{s}
 	} else {
-		for _, x := range c.items() {
+		list, ok := c.m.iterable(c.in)
+		if !ok {
+			throw("|path_join expects string or sequence, got %s instead", kindOf(c.in))
+		}
+		for _, x := range list {
 			s, ok := x.(string)
 			if !ok {
 				if u, bad := x.(*undefined); bad {
@@ -167,4 +173,11 @@ func commonPath(c *call) any {
 		return "/"
 	}
 	return strings.Join(common, "/")
+}
+
+// globFilter lists the plain files whose names match a pattern, sorted.
+func globFilter(c *call) any {
+	found := c.glob(c.text())
+	sort.Strings(found)
+	return stringList(found)
 }

@@ -2,7 +2,9 @@ package expr
 
 import (
 	"slices"
+	"strings"
 
+	"farm/inventory/source"
 	"farm/inventory/value"
 )
 
@@ -128,7 +130,7 @@ func extractFilter(c *call) any {
 func dictFilters() map[string]function {
 	return map[string]function{
 		"combine": combineFilter, "dict2items": dictToItems, "items2dict": itemsToDict,
-		"dictsort": dictSort, "items": func(c *call) any { return pairs(c.m.dict(c.in)) },
+		"dictsort": dictSort, "rekey_on_member": rekey, "items": func(c *call) any { return pairs(c.m.dict(c.in)) },
 		"subelements": subelements, "dict": func(c *call) any {
 			d := value.NewDict()
 			for _, p := range c.items() {
@@ -143,36 +145,50 @@ func dictFilters() map[string]function {
 	}
 }
 
-// combineFilter merges mappings, the later over the earlier.
+// combineFilter merges mappings, or lists of them, the later over the earlier.
 func combineFilter(c *call) any {
+	c.open = true
 	recursive, how := c.bool(-1, "recursive", false), c.str(-1, "list_merge", "replace")
+	for name := range c.named {
+		if !slices.Contains(c.known, name) {
+			throwHint(source.DidYouMean(name, c.known), "'recursive' and 'list_merge' are the only valid keyword arguments")
+		}
+	}
 	if !slices.Contains([]string{"replace", "keep", "append", "prepend", "append_rp", "prepend_rp"}, how) {
 		throwHint("replace, keep, append, prepend, append_rp or prepend_rp", "unknown list_merge %q", how)
 	}
-	var all []*value.Dict
-	var add func(x any)
-	add = func(x any) {
+	var all []any
+	for _, x := range append([]any{c.defined()}, c.args...) {
 		switch t := x.(type) {
+		case nil:
 		case []any:
-			for _, y := range t {
-				add(y)
-			}
+			all = append(all, t...)
 		case tuple:
-			add([]any(t))
+			all = append(all, t...)
+		case *undefined:
+			t.fail()
 		default:
-			all = append(all, c.m.dict(x))
+			all = append(all, x)
 		}
 	}
-	add(c.defined())
-	for _, a := range c.args {
-		add(a)
+	switch len(all) {
+	case 0:
+		return value.NewDict()
+	case 1:
+		return all[0]
 	}
-	out := value.NewDict()
-	for i, d := range all {
-		if i == 0 {
-			out = d
+	var out *value.Dict
+	for _, x := range all {
+		if !isMapping(x) {
+			if u, ok := x.(*undefined); ok {
+				u.fail()
+			}
+			throw("failed to combine variables, expected dicts but got %s", kindOf(x))
+		}
+		if out == nil {
+			out = c.m.dict(x)
 		} else {
-			out = combine(out, d, recursive, how, 0)
+			out = combine(out, c.m.dict(x), recursive, how, 0)
 		}
 	}
 	return out
@@ -234,6 +250,9 @@ func mergeLists(low, high []any, how string) []any {
 func dictToItems(c *call) any {
 	kn, vn := c.str(0, "key_name", "key"), c.str(1, "value_name", "value")
 	out := []any{}
+	if in := c.defined(); !isMapping(in) {
+		throw("dict2items requires a dictionary, got %s instead", kindOf(in))
+	}
 	for k, v := range c.m.dict(c.in).All() {
 		out = append(out, value.NewDict(kn, k, vn, v))
 	}
@@ -242,11 +261,21 @@ func dictToItems(c *call) any {
 
 func itemsToDict(c *call) any {
 	kn, vn := c.str(0, "key_name", "key"), c.str(1, "value_name", "value")
+	list, ok := c.defined().([]any)
+	if pairs, isTuple := c.in.(tuple); isTuple {
+		list, ok = pairs, true
+	}
+	if !ok {
+		throw("items2dict requires a list, got %s instead", kindOf(c.in))
+	}
 	d := value.NewDict()
-	for _, item := range c.items() {
+	for _, item := range list {
+		if !isMapping(item) {
+			throw("items2dict requires a list of dictionaries, got %s in it", kindOf(item))
+		}
 		k, v := c.m.index(item, kn), c.m.index(item, vn)
 		if missing(k) || missing(v) {
-			throw("items2dict needs items with %q and %q", kn, vn)
+			throw("items2dict requires each dictionary in the list to contain the keys '%s' and '%s', got %s instead", kn, vn, repr(item))
 		}
 		d.Set(dictKey(k), v)
 	}
@@ -269,45 +298,72 @@ func dictSort(c *call) any {
 
 // subelements pairs each item with each entry of a list inside it.
 func subelements(c *call) any {
-	keys, skip := c.need(0, "subelements"), c.bool(1, "skip_missing", false)
-	list := c.defined()
-	if d, ok := list.(*value.Dict); ok {
-		var vals []any
-		for _, v := range d.All() {
-			vals = append(vals, v)
-		}
-		list = vals
+	path, skip := c.need(0, "subelements"), c.bool(1, "skip_missing", false)
+	in := c.defined()
+	list, ok := in.([]any)
+	if !ok && !isMapping(in) {
+		throw("obj must be a list of dicts or a nested dict")
 	}
-	if l, ok := keys.([]any); ok {
-		var s []string
-		for _, k := range l {
-			s = append(s, text(k))
+	if !ok {
+		d := c.m.dict(in)
+		for k := range d.All() {
+			list = append(list, c.m.index(d, k))
 		}
-		keys = join(s)
+	}
+	var keys []string
+	switch t := path.(type) {
+	case string:
+		keys = strings.Split(t, ".")
+	case []any:
+		for _, k := range t {
+			keys = append(keys, text(k))
+		}
+	default:
+		throw("subelements must be a list or a string")
 	}
 	out := []any{}
-	for _, x := range c.m.items(list) {
-		v := c.m.path(x, keys)
-		if u, ok := v.(*undefined); ok {
-			if skip {
-				continue
-			}
-			u.fail()
-		}
-		for _, sub := range c.m.items(v) {
+	for _, x := range list {
+		for _, sub := range c.m.subItems(x, keys, skip, false) {
 			out = append(out, tuple{x, sub})
 		}
 	}
 	return out
 }
 
-func join(parts []string) string {
-	s := ""
-	for i, p := range parts {
-		if i > 0 {
-			s += "."
-		}
-		s += p
+// rekey makes a mapping of mappings, each found by what it has at a key.
+func rekey(c *call) any {
+	key, how := c.need(0, "key"), c.str(1, "duplicates", "error")
+	if how != "error" && how != "overwrite" {
+		throwHint("error or overwrite", "duplicates parameter to rekey_on_member has unknown value: %s", how)
 	}
-	return s
+	in := c.defined()
+	var list []any
+	switch t := in.(type) {
+	case []any:
+		list = t
+	case tuple:
+		list = t
+	default:
+		if !isMapping(in) {
+			throw("Type is not a valid list, set, or dict")
+		}
+		for k := range c.m.dict(in).All() {
+			list = append(list, c.m.index(in, k))
+		}
+	}
+	out := value.NewDict()
+	for _, item := range list {
+		if !isMapping(item) {
+			throw("List item is not a valid dict")
+		}
+		k := c.m.index(item, key)
+		if missing(k) {
+			throw("Key %s was not found", text(key))
+		}
+		if k = dictKey(k); out.Has(k) && how == "error" {
+			throw("Key %s is not unique, cannot correctly turn into dict", text(k))
+		}
+		out.Set(k, item)
+	}
+	return out
 }

@@ -68,7 +68,10 @@ func uniqueFilter(c *call) any {
 	caseful := c.bool(0, "case_sensitive", false)
 	attr := c.value(1, "attribute", nil)
 	s, out := &seen{}, []any{}
-	list := c.items()
+	list, ok := c.m.iterable(c.defined())
+	if !ok {
+		throw("'%s' object is not iterable", typeName(c.in))
+	}
 	c.m.run.step(len(list))
 	for _, x := range list {
 		key := x

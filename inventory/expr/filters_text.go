@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -43,7 +42,7 @@ func textFilters() map[string]function {
 		"indent": indentFilter, "center": func(c *call) any {
 			return pad(c.text(), int(c.int(0, "width", 80)), " ", true, true)
 		},
-		"quote":     func(c *call) any { return shellQuote(c.text()) },
+		"quote":     func(c *call) any { return shellQuote(quotable(c.defined())) },
 		"comment":   commentFilter,
 		"truncate":  truncateFilter,
 		"wordwrap":  wordWrap,
@@ -116,6 +115,14 @@ func indentFilter(c *call) any {
 		}
 	}
 	return bounded(strings.Join(lines, "\n"))
+}
+
+// quotable is the text of a word: nothing is an empty one.
+func quotable(x any) string {
+	if x == nil {
+		return ""
+	}
+	return text(x)
 }
 
 // shellQuote quotes a word for a POSIX shell.
@@ -243,81 +250,4 @@ func wrapLine(s string, width int, long bool) []string {
 		return []string{""}
 	}
 	return lines
-}
-
-// quoteURL escapes as Python's urllib.parse.quote with "/" kept.
-func quoteURL(s string, slash bool) string {
-	var b strings.Builder
-	for i := range len(s) {
-		c := s[i]
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("_.-~", c) >= 0 || c == '/' && slash {
-			b.WriteByte(c)
-		} else {
-			b.WriteString("%" + strings.ToUpper(hex2(rune(c))))
-		}
-	}
-	return b.String()
-}
-
-func urlEncode(c *call) any {
-	pair := func(k, v any) string {
-		return strings.ReplaceAll(quoteURL(text(k), false)+"="+quoteURL(text(v), false), "%20", "+")
-	}
-	var parts []string
-	switch t := c.defined().(type) {
-	case *value.Dict:
-		for k, v := range t.All() {
-			parts = append(parts, pair(k, v))
-		}
-	case []any:
-		for _, p := range t {
-			kv := c.m.items(p)
-			if len(kv) != 2 {
-				throw("urlencode takes text, a mapping or pairs")
-			}
-			parts = append(parts, pair(kv[0], kv[1]))
-		}
-	default:
-		return quoteURL(c.text(), true)
-	}
-	return strings.Join(parts, "&")
-}
-
-func urlDecode(c *call) any {
-	s, err := url.QueryUnescape(c.text())
-	if err != nil {
-		throw("%q cannot be decoded: %s", c.text(), err)
-	}
-	return s
-}
-
-func urlSplit(c *call) any {
-	part := c.str(0, "query", "")
-	u, err := url.Parse(c.text())
-	if err != nil {
-		throw("%q is no URL: %s", c.text(), err)
-	}
-	d := value.NewDict("fragment", u.Fragment, "hostname", nil, "netloc", u.Host, "password", nil,
-		"path", u.EscapedPath(), "port", nil, "query", u.RawQuery, "scheme", u.Scheme, "username", nil)
-	if h := u.Hostname(); h != "" {
-		d.Set("hostname", strings.ToLower(h))
-	}
-	if u.User != nil {
-		d.Set("netloc", u.User.String()+"@"+u.Host)
-		d.Set("username", u.User.Username())
-		if p, ok := u.User.Password(); ok {
-			d.Set("password", p)
-		}
-	}
-	if p := u.Port(); p != "" {
-		d.Set("port", intArg(p, "port"))
-	}
-	if part == "" {
-		return d
-	}
-	v, ok := d.Get(part)
-	if !ok {
-		throwHint(suggest(part, d.Keys()), "a URL has no part %q", part)
-	}
-	return v
 }

@@ -2,6 +2,8 @@ package expr
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ncruces/go-strftime"
@@ -18,8 +20,12 @@ func strftimeFilter(c *call) any {
 	t := c.m.now()
 	if s := c.value(0, "second", nil); s != nil {
 		n, ok := number(s)
+		if str, isText := s.(string); isText {
+			f, err := strconv.ParseFloat(strings.TrimSpace(str), 64)
+			n, ok = f, err == nil
+		}
 		if !ok {
-			n = intArg(s, "second")
+			throw("Invalid value for epoch value (%s)", text(s))
 		}
 		f := toFloat(n)
 		t = time.Unix(int64(f), int64((f-float64(int64(f)))*1e9))

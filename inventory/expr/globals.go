@@ -26,7 +26,7 @@ func globalFuncs() map[string]function {
 		},
 		"undef": func(c *call) any {
 			hint := c.str(0, "hint", "")
-			return &undefined{name: "undef()", err: &UndefinedError{Name: hint}}
+			return &undefined{name: "undef()", err: &UndefinedError{Name: hint, Why: hint}}
 		},
 		"cycler": func(c *call) any {
 			if len(c.args) == 0 {

@@ -42,9 +42,15 @@ func (l *lexer) inside(open int, end kind, closing string) {
 	}
 }
 
+// skipBlanks passes over what Unicode counts as white space, as Python does: no-break spaces come
+// with what is copied from a page.
 func (l *lexer) skipBlanks() {
-	for l.pos < len(l.src) && strings.IndexByte(" \t\r\n\f", l.src[l.pos]) >= 0 {
-		l.pos++
+	for l.pos < len(l.src) {
+		r, n := utf8.DecodeRuneInString(l.src[l.pos:])
+		if !unicode.IsSpace(r) {
+			return
+		}
+		l.pos += n
 	}
 }
 

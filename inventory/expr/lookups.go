@@ -7,7 +7,7 @@ import (
 )
 
 // lookupCall is lookup, query and q: the terms go to the lookup, which gives a list;
-// lookup joins it with commas unless wantlist is true.
+// lookup joins it with commas unless wantlist is true or there is nothing in it.
 func lookupCall(c *call, wantList bool) any {
 	c.open = true
 	id := text(c.need(0, "name"))
@@ -24,14 +24,17 @@ func lookupCall(c *call, wantList bool) any {
 		return c.m.call(f, id, nil, c.args[1:], c.named, nil)
 	})
 	if err != nil {
-		if errorsAs == "strict" {
+		switch {
+		case errorsAs == "strict":
 			throwErr(err)
+		case !wantList:
+			return nil
 		}
-		result = []any{}
+		return []any{}
 	}
 	list := result.([]any)
 	switch {
-	case wantList:
+	case wantList || len(list) == 0:
 		return list
 	case len(list) == 1:
 		return list[0]
@@ -60,7 +63,8 @@ func lookups() map[string]function {
 		"first_found": firstFound, "template": templateLookup, "file": fileLookup,
 		"unvault": fileLookup, "fileglob": fileGlob, "env": envLookup, "vars": varsLookup,
 		"dict": dictLookup, "items": flatLookup, "flattened": deepLookup, "list": listLookup,
-		"indexed_items": indexedItems, "sequence": sequenceLookup, "lines": refused,
+		"indexed_items": indexedItems, "sequence": sequenceLookup, "varnames": varNames,
+		"csvfile": csvLookup, "ini": iniLookup, "inventory_hostnames": hostNames,
 		"random_choice": func(c *call) any {
 			if len(c.args) == 1 {
 				if list, ok := c.args[0].([]any); ok {
@@ -74,59 +78,32 @@ func lookups() map[string]function {
 		},
 		"together": func(c *call) any {
 			if len(c.args) == 0 {
-				return []any{}
+				throw("with_together requires at least one element in each list")
 			}
 			c.in, c.args = c.args[0], c.args[1:]
 			return zipLongest(c)
 		},
 		"nested": func(c *call) any {
 			if len(c.args) == 0 {
-				return []any{}
+				throw("with_nested requires at least one element in the nested list")
 			}
 			c.in, c.args, c.named = c.args[0], c.args[1:], nil
 			return productFilter(c)
 		},
-		"subelements": func(c *call) any {
-			if len(c.args) < 2 {
-				throw("subelements takes a list and a key")
-			}
-			key := text(c.args[1])
-			if len(c.args) > 2 {
-				if flags, ok := c.args[2].(*value.Dict); ok {
-					skip, _ := flags.Get("skip_missing")
-					c.args = []any{c.args[0], key, truth(skip)}
-				}
-			}
-			c.in, c.args = c.args[0], c.args[1:]
-			pairs := subelements(c).([]any)
-			for i, p := range pairs { // the filter leaves the list in its element, the lookup does not
-				pair := p.(tuple)
-				pairs[i] = tuple{without(pair[0], strings.Split(key, ".")), pair[1]}
-			}
-			return pairs
-		},
-		"pipe": refused, "url": refused, "password": refused,
+		"subelements": subelementsLookup,
+		"pipe":        refused, "lines": refused, "url": refused, "password": refused, "config": unconfigured,
 	}
-}
-
-// without is a mapping without what is at the path of keys.
-func without(x any, keys []string) any {
-	d, ok := x.(*value.Dict)
-	if !ok {
-		return x
-	}
-	d = d.Copy()
-	if len(keys) == 1 {
-		d.Delete(keys[0])
-	} else if sub, ok := d.Get(keys[0]); ok {
-		d.Set(keys[0], without(sub, keys[1:]))
-	}
-	return d
 }
 
 // refused is a lookup that would run a project's command on this machine, or use its network.
 func refused(c *call) any {
 	throwHint("use a task with register", "the lookup %q is not allowed: it would act on the machine that farm runs on", c.name)
+	return nil
+}
+
+// unconfigured says why there is no lookup of Ansible's settings.
+func unconfigured(*call) any {
+	throwHint("use a variable", "there is no lookup \"config\": farm has no ansible.cfg")
 	return nil
 }
 
@@ -147,25 +124,12 @@ func envLookup(c *call) any {
 	return out
 }
 
-func varsLookup(c *call) any {
-	out := []any{}
-	for _, a := range c.args {
-		v := c.m.variable(text(a))
-		if u, ok := v.(*undefined); ok {
-			def, has := c.named["default"]
-			if !has {
-				u.fail()
-			}
-			v = def
-		}
-		out = append(out, v)
-	}
-	return out
-}
-
 func dictLookup(c *call) any {
 	out := []any{}
 	for _, a := range c.args {
+		if !isMapping(a) && !isUndefined(a) {
+			throw("with_dict expects a dict, not %s", kindOf(a))
+		}
 		for k, v := range c.m.dict(a).All() {
 			out = append(out, value.NewDict("key", k, "value", v))
 		}

@@ -30,6 +30,12 @@ func (c *call) read(kind string, name any) (string, string) {
 	return file, string(b)
 }
 
+// readEncoded is read for a file in an encoding.
+func (c *call) readEncoded(kind string, name any, encoding string) (string, string) {
+	file, body := c.read(kind, name)
+	return file, decoded([]byte(body), encoding)
+}
+
 func fileLookup(c *call) any {
 	rstrip, lstrip := true, false
 	if v, ok := c.named["rstrip"]; ok {
@@ -52,12 +58,27 @@ func fileLookup(c *call) any {
 	return out
 }
 
-// templateLookup evaluates files with the variables in sight and template_vars over them.
+// templateLookup evaluates files with the variables in sight and template_vars over them. Text that
+// reads as a literal is that value, unless convert_data is false.
 func templateLookup(c *call) any {
 	vars := c.m.vars
 	if extra, ok := c.named["template_vars"]; ok {
 		d, _ := c.m.export(c.m.dict(extra)).(*value.Dict)
 		vars = vars.With(d)
+	}
+	mark := func(name string) string {
+		if v, ok := c.named[name]; ok {
+			return text(v)
+		}
+		return ""
+	}
+	how := value.Syntax{
+		VariableStart: mark("variable_start_string"), VariableEnd: mark("variable_end_string"),
+		CommentStart: mark("comment_start_string"), CommentEnd: mark("comment_end_string"),
+	}
+	convert := true
+	if v, ok := c.named["convert_data"]; ok {
+		convert = truth(v)
 	}
 	c.m.run.calls++
 	defer func() { c.m.run.calls-- }()
@@ -67,11 +88,15 @@ func templateLookup(c *call) any {
 	out := []any{}
 	for _, a := range c.args {
 		file, body := c.read("templates", a)
-		s, err := vars.evalText(c.m.run, file, body, value.Syntax{})
+		s, err := vars.evalText(c.m.run, file, body, how)
 		if err != nil {
 			throwErr(err)
 		}
-		out = append(out, s)
+		if convert {
+			out = append(out, converted(s))
+		} else {
+			out = append(out, s)
+		}
 	}
 	return out
 }
@@ -164,21 +189,27 @@ func splitNames(m *machine, x any, seps string) []string {
 	return names
 }
 
-func fileGlob(c *call) any {
-	if c.m.vars.e.o.Glob == nil {
-		throw("the lookup %q cannot look at files here", c.name)
+// glob lists the plain files that match pattern.
+func (c *call) glob(pattern string) []string {
+	o := &c.m.vars.e.o
+	if o.Glob == nil {
+		throw("%q cannot look at files here", c.name)
 	}
+	found, err := o.Glob(pattern)
+	if err != nil {
+		throwErr(err)
+	}
+	if o.Stat == nil {
+		return found
+	}
+	return slices.DeleteFunc(found, func(f string) bool { st, err := o.Stat(f); return err != nil || st.IsDir() })
+}
+
+func fileGlob(c *call) any {
 	out := []any{}
 	for _, a := range c.args {
 		for _, p := range c.m.candidates("files", text(a)) {
-			found, err := c.m.vars.e.o.Glob(p)
-			if err != nil {
-				throwErr(err)
-			}
-			if stat := c.m.vars.e.o.Stat; stat != nil {
-				found = slices.DeleteFunc(found, func(f string) bool { st, err := stat(f); return err != nil || st.IsDir() })
-			}
-			if len(found) > 0 {
+			if found := c.glob(p); len(found) > 0 {
 				out = append(out, stringList(found)...)
 				break
 			}

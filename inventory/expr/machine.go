@@ -203,6 +203,11 @@ func (m *machine) variable(id string) any {
 			// default() and "is defined" work on it.
 			var undef *UndefinedError
 			if errors.As(err, &undef) {
+				if raw, _ := m.vars.Raw(id); raw != nil {
+					if t, ok := raw.(value.Template); ok {
+						err = needed(t.Text, err)
+					}
+				}
 				return &undefined{name: id, err: err}
 			}
 			throwErr(err)

@@ -138,10 +138,14 @@ func randomFilter(c *call) any {
 	below := randomSource(seed, seeded)
 	end, isInt := c.defined().(int64)
 	if !isInt {
-		list := c.items()
+		list, ok := c.m.iterable(c.in)
+		if !ok {
+			throw("random can only be used on sequences and integers, not on %s", kindOf(c.in))
+		}
+		c.m.run.step(len(list))
 		switch {
 		case hasStart && start != nil || hasStep && step != nil:
-			throw("start and step of random are for numbers only")
+			throw("start and step can only be used with integer values")
 		case len(list) == 0:
 			throw("random of an empty list")
 		}
@@ -168,7 +172,12 @@ func randomFilter(c *call) any {
 
 // shuffleFilter shuffles a copy of the list as random.Random.shuffle.
 func shuffleFilter(c *call) any {
-	list := append([]any{}, c.items()...)
+	in, ok := c.m.iterable(c.defined())
+	if !ok {
+		return c.in
+	}
+	list := append([]any{}, in...)
+	c.m.run.step(len(list))
 	seed, seeded := c.get(0, "seed")
 	below := randomSource(seed, seeded)
 	for i := len(list) - 1; i > 0; i-- {

@@ -139,8 +139,14 @@ func regexFindall(c *call) any {
 
 func regexEscape(c *call) any {
 	special := `()[]{}?*+-|^$\.&~# ` + "\t\n\r\v\f"
-	if c.str(0, "re_type", "python") != "python" {
+	switch kind := c.str(0, "re_type", "python"); kind {
+	case "python":
+	case "posix_basic":
 		special = `[].^$*\`
+	case "posix_extended":
+		throw("Regex type (%s) not yet implemented", kind)
+	default:
+		throwHint("python or posix_basic", "Invalid regex type (%s)", kind)
 	}
 	var b strings.Builder
 	for _, r := range c.text() {

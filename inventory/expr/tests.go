@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"io/fs"
 	"math"
 	"strings"
 	"unicode"
@@ -36,7 +35,11 @@ func tests() map[string]function {
 		"test":   func(c *call) any { _, ok := c.m.vars.e.test(c.text()); return ok },
 		"nan":    func(c *call) any { f, ok := c.defined().(float64); return ok && math.IsNaN(f) },
 		"abs":    func(c *call) any { return strings.HasPrefix(c.text(), "/") },
-		"url":    func(c *call) any { return strings.Contains(c.text(), "://") },
+		"uri":    func(c *call) any { _, ok := c.uri(); return ok },
+		"url":    func(c *call) any { u, ok := c.uri(); return ok && (u.netloc != "" || u.scheme == "file") },
+		"urn":    func(c *call) any { u, ok := c.uri(); return ok && u.scheme == "urn" },
+		// There are no encrypted values.
+		"vault_encrypted": func(c *call) any { c.defined(); return false },
 	}
 	kindTests(t)
 	resultTests(t)
@@ -51,6 +54,7 @@ func tests() map[string]function {
 	}
 	t["issubset"], t["issuperset"] = t["subset"], t["superset"]
 	t["is_abs"], t["is_dir"], t["is_file"], t["is_link"], t["isnan"] = t["abs"], t["directory"], t["file"], t["link"], t["nan"]
+	t["is_same_file"], t["is_mount"] = t["same_file"], t["mount"]
 	return t
 }
 
@@ -212,25 +216,4 @@ func resultTests(t map[string]function) {
 	t["finished"], t["started"] = as(flag("finished"), true), as(flag("started"), true)
 	t["unreachable"] = as(flag("unreachable"), true)
 	t["reachable"] = as(flag("unreachable"), false)
-}
-
-func fileTests(t map[string]function) {
-	test := func(links bool, ok func(i fs.FileInfo) bool) function {
-		return func(c *call) any {
-			stat := c.m.vars.e.o.Stat
-			if links {
-				stat = c.m.vars.e.o.Lstat
-			}
-			if stat == nil {
-				throw("the test %q cannot look at files here", c.name)
-			}
-			info, err := stat(c.m.expandUser(c.text()))
-			return err == nil && ok(info)
-		}
-	}
-	there := func(fs.FileInfo) bool { return true }
-	t["exists"], t["link_exists"] = test(false, there), test(true, there)
-	t["file"] = test(false, func(i fs.FileInfo) bool { return i.Mode().IsRegular() })
-	t["directory"] = test(false, fs.FileInfo.IsDir)
-	t["link"] = test(true, func(i fs.FileInfo) bool { return i.Mode()&fs.ModeSymlink != 0 })
 }

@@ -20,6 +20,7 @@ type (
 	// undefined stands for what does not exist; most uses of it fail.
 	undefined struct {
 		name string   // as written
+		why  string   // what Jinja2 says of it; "" = of a variable that does not exist
 		keys []string // what there would be instead; nil = the variables
 		m    *machine // nil if keys are known
 		err  error    // a variable that exists but needs something undefined
@@ -62,7 +63,7 @@ func (u *undefined) fail() {
 	if i := strings.LastIndexByte(last, '.'); i >= 0 && u.m == nil {
 		last = last[i+1:]
 	}
-	f := &fault{at: -1, err: &UndefinedError{Name: u.name}, hint: source.DidYouMean(last, keys)}
+	f := &fault{at: -1, err: &UndefinedError{Name: u.name, Why: u.why}, hint: source.DidYouMean(last, keys)}
 	if u.in != nil {
 		f.at, f.in = u.at, u.in
 	}

@@ -109,6 +109,28 @@ func (v *Vars) Names() []string {
 	return names
 }
 
+// inOrder lists the variables in the order in which they came to be, those of the outermost scope
+// first.
+func (v *Vars) inOrder() []string {
+	var names []string
+	if v.parent != nil {
+		names = v.parent.inOrder()
+	}
+	seen := map[string]bool{}
+	for _, n := range names {
+		seen[n] = true
+	}
+	for _, l := range v.layers {
+		for _, k := range l.Keys() {
+			if !seen[k] {
+				seen[k] = true
+				names = append(names, k)
+			}
+		}
+	}
+	return names
+}
+
 // Read lists the names of variables that were read through v so far, sorted, with scopes
 // made by With counted in. Names that were asked for and do not exist are among them, as
 // in `x is defined`: their coming into being would change what was evaluated.

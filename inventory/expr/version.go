@@ -10,13 +10,19 @@ func versionTest(c *call) any {
 	other := text(c.need(0, "version"))
 	op := c.str(1, "operator", "eq")
 	strict := c.bool(2, "strict", false)
+	_, given := c.get(3, "version_type")
 	kind := c.str(3, "version_type", "loose")
 	if strict {
 		kind = "strict"
 	}
 	mine := c.text()
-	if mine == "" || other == "" {
-		throw("an empty version")
+	switch {
+	case mine == "":
+		throw("Input version value cannot be empty")
+	case other == "":
+		throw("Version parameter to compare against cannot be empty")
+	case strict && given:
+		throw("strict and version_type exclude each other")
 	}
 	var r int
 	switch kind {

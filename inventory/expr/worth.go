@@ -22,12 +22,32 @@ func (m *machine) evalSingle(x expression) (v any, verbatim bool) {
 		if n.y != nil {
 			return m.evalSingle(n.y)
 		}
-	case *filtering:
-		return m.eval(x), contains(verbatimFilters, n.name)
+	case *filtering, *invocation:
+		return m.eval(x), keepsText(x)
 	case *name, *attribute, *subscript:
 		return m.eval(x), true
 	}
 	return m.eval(x), false
+}
+
+// keepsText reports whether the text that x gives stays text, whatever it looks like: it comes from
+// such a filter, or from the lookup template with convert_data=False.
+func keepsText(x expression) bool {
+	switch n := x.(type) {
+	case *filtering:
+		return contains(verbatimFilters, n.name)
+	case *invocation:
+		if f, ok := n.f.(*name); !ok || f.id != "lookup" || len(n.args) == 0 {
+			return false
+		}
+		of, _ := n.args[0].x.(*constant)
+		for _, a := range n.args[1:] {
+			if c, ok := a.x.(*constant); ok && a.name == "convert_data" && c.v == false {
+				return of != nil && of.v == "template"
+			}
+		}
+	}
+	return false
 }
 
 // captured is what the text of body is worth.
