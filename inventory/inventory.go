@@ -4,11 +4,9 @@ package inventory
 
 import (
 	"context"
-	"path/filepath"
 	"sync"
 
 	"farm/inventory/expr"
-	"farm/inventory/source"
 	"farm/inventory/value"
 )
 
@@ -16,6 +14,9 @@ import (
 type Options struct {
 	Vars  []string // files of variables (--vars), later wins
 	Extra []string // -e: "k=v ...", "@FILE", or inline YAML or JSON; over all, later wins
+	// Playbooks is the folder of the playbooks that are run, "" for none: group_vars and host_vars
+	// there win over those beside the inventory.
+	Playbooks string
 }
 
 // Inventory is a read inventory. Its methods are safe for concurrent use.
@@ -95,12 +96,4 @@ func (inv *Inventory) reset() {
 	inv.shared = map[string]*value.Dict{}
 	inv.expanded = map[string]*expanded{}
 	inv.byName = map[string]*expanded{}
-}
-
-// readFile reads a file for lookups; relative names start at the inventory's folder.
-func (inv *Inventory) readFile(name string) ([]byte, error) {
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(inv.dir, name)
-	}
-	return source.ReadText(name)
 }

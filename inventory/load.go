@@ -21,10 +21,10 @@ func Load(path string, o Options) (*Inventory, error) {
 	}
 	inv := &Inventory{path: abs, dir: filepath.Dir(abs), graph: newGraph()}
 	lookups := expr.HostOptions(inv.dir)
-	lookups.ReadFile = inv.readFile // bounded
+	lookups.ReadFile = source.ReadText // bounded
 	lookups.Select = Select
 	inv.engine = expr.New(lookups)
-	inv.vars = newVarFiles(filepath.Dir(path))
+	inv.vars = newVarFiles(filepath.Dir(path), o.Playbooks)
 	inv.reset()
 	extra, extraErr := ReadExtra(o)
 	inv.extra = extra

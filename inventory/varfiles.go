@@ -11,12 +11,12 @@ import (
 	"farm/inventory/value"
 )
 
-// varFiles reads the group_vars and host_vars beside an inventory, each once. Safe
-// for concurrent use.
+// varFiles reads the group_vars and host_vars beside an inventory, and beside a playbook, each once.
+// Safe for concurrent use.
 type varFiles struct {
-	dir   string
+	dirs  []string // later ones win
 	mu    sync.Mutex
-	names map[string]map[string]bool // by kind: what is in the folder
+	names map[string]map[string]bool // by folder: what is in it
 	read  map[string]varFile
 }
 
@@ -28,8 +28,13 @@ type varFile struct {
 // varExtensions in the order in which they are tried; the first that is there is taken.
 var varExtensions = []string{"", ".yml", ".yaml", ".json"}
 
-func newVarFiles(dir string) *varFiles {
-	return &varFiles{dir: dir, names: map[string]map[string]bool{}, read: map[string]varFile{}}
+// newVarFiles reads in dir and, unless it is "" or the same, in another folder over it.
+func newVarFiles(dir, over string) *varFiles {
+	f := &varFiles{dirs: []string{dir}, names: map[string]map[string]bool{}, read: map[string]varFile{}}
+	if over != "" && filepath.Clean(over) != filepath.Clean(dir) {
+		f.dirs = append(f.dirs, over)
+	}
+	return f
 }
 
 // get returns the variables of a group or host; nil where there is no file. kind is
@@ -37,24 +42,42 @@ func newVarFiles(dir string) *varFiles {
 func (f *varFiles) get(kind, name string) (*value.Dict, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.names[kind] == nil {
-		f.names[kind] = map[string]bool{}
-		entries, _ := os.ReadDir(filepath.Join(f.dir, kind)) // most inventories have none
-		for _, e := range entries {
-			f.names[kind][e.Name()] = true
+	var all *value.Dict
+	for _, dir := range f.dirs {
+		d, err := f.in(filepath.Join(dir, kind), name)
+		switch {
+		case err != nil:
+			return d, err
+		case all == nil:
+			all = d
+		case d != nil:
+			all = all.Copy()
+			lay(all, d)
 		}
 	}
-	if len(f.names[kind]) == 0 || strings.ContainsRune(name, '/') {
+	return all, nil
+}
+
+// in is get for one folder.
+func (f *varFiles) in(dir, name string) (*value.Dict, error) {
+	if f.names[dir] == nil {
+		f.names[dir] = map[string]bool{}
+		entries, _ := os.ReadDir(dir) // most inventories have none
+		for _, e := range entries {
+			f.names[dir][e.Name()] = true
+		}
+	}
+	if len(f.names[dir]) == 0 || strings.ContainsRune(name, '/') {
 		return nil, nil
 	}
-	key := kind + "/" + name
+	key := dir + "/" + name
 	if have, ok := f.read[key]; ok {
 		return have.vars, have.err
 	}
 	var got varFile
 	for _, ext := range varExtensions {
-		if f.names[kind][name+ext] {
-			got.vars, got.err = readVars(filepath.Join(f.dir, kind, name+ext))
+		if f.names[dir][name+ext] {
+			got.vars, got.err = readVars(filepath.Join(dir, name+ext))
 			break
 		}
 	}

@@ -12,6 +12,7 @@ import (
 type inventoryFlags struct {
 	vars, extra []string
 	limit       string
+	playbooks   string // the folder of those that are run
 }
 
 func (f *inventoryFlags) add(cmd *cobra.Command) {
@@ -24,7 +25,7 @@ func (f *inventoryFlags) addLimit(cmd *cobra.Command) {
 }
 
 func (f *inventoryFlags) options() inventory.Options {
-	return inventory.Options{Vars: f.vars, Extra: f.extra}
+	return inventory.Options{Vars: f.vars, Extra: f.extra, Playbooks: f.playbooks}
 }
 
 // check finds what is wrong in -e itself; faults of a file named there are the file's.

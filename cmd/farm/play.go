@@ -180,6 +180,7 @@ func (p *performance) read() (err error) {
 		if f.inventory == "" {
 			return &usageError{errors.New("on which hosts? give -i INVENTORY, or --on ssh://USER@HOST, or --on local")}
 		}
+		f.playbooks = dir
 		if inv, bad = f.load(f.inventory); inv == nil {
 			err = bad
 		} else {
@@ -193,6 +194,11 @@ func (p *performance) read() (err error) {
 	}
 	if p.hostKeys, err = hostKeys(f.hostKey); err != nil {
 		return err
+	}
+	for _, path := range filepath.SplitList(os.Getenv("ANSIBLE_ROLES_PATH")) {
+		if abs, err := filepath.Abs(path); err == nil && path != "" {
+			roles = append(roles, abs)
+		}
 	}
 	if home, err := os.UserHomeDir(); err == nil {
 		roles = append(roles, filepath.Join(home, ".ansible", "roles"))

@@ -2,6 +2,7 @@ package modules
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"farm/engine"
@@ -55,8 +56,12 @@ func (m *Debug) variable(t *engine.Task) engine.Result {
 		}
 	}
 	v, err := t.Vars.Eval(value.Template{Text: "{{ " + name + " }}", Pos: t.Pos})
-	if err != nil {
+	var missing interface{ Undefined() bool }
+	switch {
+	case errors.As(err, &missing):
 		v = "VARIABLE IS NOT DEFINED!"
+	case err != nil:
+		return failed("%v", err)
 	}
 	return engine.Result{Values: value.NewDict(name, v)}
 }

@@ -28,6 +28,12 @@ func (v fakeVars) Get(name string) (any, bool, error) {
 	return x, ok, nil
 }
 
+// fakeUndefined is the error about a variable that there is not.
+type fakeUndefined string
+
+func (fakeUndefined) Undefined() bool { return true }
+func (u fakeUndefined) Error() string { return string(u) + " is undefined" }
+
 func (v fakeVars) Names() []string { return slices.Sorted(maps.Keys(v)) }
 
 func (v fakeVars) Eval(x any) (any, error) {
@@ -39,7 +45,7 @@ func (v fakeVars) Eval(x any) (any, error) {
 			if x, ok := v[name]; ok {
 				return x, nil
 			}
-			return nil, fmt.Errorf("%q is undefined", name)
+			return nil, fakeUndefined(name)
 		}
 		return v.EvalFile("", t.Text, nil, value.Syntax{})
 	case []any:

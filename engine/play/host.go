@@ -82,6 +82,7 @@ func (b *batch) prepare(h *host) error {
 			vars, h.age = b.run.world.vars(h.name), now
 		}
 		s.Vars = vars.With(magic, p.Vars, files)
+		s.Stronger = []*value.Dict{p.Vars, files}
 	}
 	h.see(magic)
 	h.gone, h.path = len(b.gone), nil
@@ -173,7 +174,7 @@ func (r *run) close() {
 // magic are the variables that tell of the play.
 func (b *batch) magic() *value.Dict {
 	return value.NewDict(
-		"playbook_dir", filepath.Dir(b.play.File), "ansible_play_name", b.title,
+		"playbook_dir", absolute(filepath.Dir(b.play.File)), "ansible_play_name", b.title,
 		"ansible_play_hosts_all", texts(b.all), "ansible_play_batch", texts(b.names),
 		"ansible_play_hosts", texts(b.live()), "play_hosts", texts(b.live()),
 		"ansible_forks", int64(b.run.o.Forks), "ansible_limit", b.run.o.Limit,
@@ -188,6 +189,14 @@ func (p *Play) roleNames() []any {
 		names = append(names, filepath.Base(value.Text(name)))
 	}
 	return names
+}
+
+// absolute is path from the root; path itself where the folder that it counts from is gone.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
 
 func texts(list []string) []any {
@@ -224,14 +233,17 @@ func (b *batch) varsFiles(p *Play, eval func(any) (any, error)) (*value.Dict, er
 func firstFile(dir string, names []any) (string, error) {
 	var tried []string
 	for _, n := range names {
-		path := value.Text(n)
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, path)
+		name := value.Text(n)
+		places := []string{name}
+		if !filepath.IsAbs(name) {
+			places = []string{filepath.Join(dir, "vars", name), filepath.Join(dir, name)}
 		}
-		if _, err := os.Stat(path); err == nil {
-			return path, nil
+		for _, path := range places {
+			if st, err := os.Stat(path); err == nil && !st.IsDir() {
+				return path, nil
+			}
 		}
-		tried = append(tried, path)
+		tried = append(tried, places...)
 	}
 	return "", fmt.Errorf("there is no file %s", strings.Join(tried, " or "))
 }

@@ -126,7 +126,7 @@ func (r *reader) keywordType(name string, v any, pos source.Pos) {
 		}
 	case "register":
 		if s, ok := v.(string); !ok || !isName(s) {
-			r.fail(pos, "use letters, digits and _", "register is no name of a variable: %q", value.Text(v))
+			r.fail(pos, "use letters, digits and _", "Invalid variable name in register: %q", value.Text(v))
 		}
 	case "become", "ignore_errors", "ignore_unreachable", "no_log", "check_mode", "diff", "run_once", "any_errors_fatal", "delegate_facts":
 		_, text := v.(string) // a bare expression is allowed

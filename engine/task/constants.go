@@ -104,7 +104,7 @@ func newPartial(t *Task, def engine.ModuleDef) *partial {
 	}
 	for k, x := range t.Args.All() {
 		name, _ := k.(string)
-		if _, known := p.types[name]; !hasTemplate(x) && (known || takesAny(m)) { // others were told already
+		if _, known := p.types[name]; !hasTemplate(x) && !value.IsTemplate(name) && (known || takesAny(m)) { // others were told already
 			p.constants.Set(k, x)
 			p.constants.CopyPos(k, t.Args)
 		}

@@ -55,15 +55,21 @@ func tokens(text string) (out []token) {
 
 // assignment splits k=v, where k may be a template; ok is false where t is something else.
 func (t token) assignment() (k, v string, ok bool) {
-	from := 0
-	if strings.HasPrefix(t.text, "{{") {
-		from = max(0, strings.Index(t.text, "}}"))
+	at, depth := -1, 0
+	for i := 0; i < len(t.text) && at < 0; i++ {
+		switch {
+		case strings.HasPrefix(t.text[i:], "{{"):
+			depth++
+		case strings.HasPrefix(t.text[i:], "}}"):
+			depth--
+		case t.text[i] == '=' && depth == 0:
+			at = i
+		}
 	}
-	k, v, ok = strings.Cut(t.text[from:], "=")
-	k = t.text[:from] + k
-	if !ok || !isName(k) && from == 0 {
+	if at < 0 || !isName(t.text[:at]) && !value.IsTemplate(t.text[:at]) {
 		return "", "", false
 	}
+	k, v = t.text[:at], t.text[at+1:]
 	if n := len(v); n >= 2 && (v[0] == '"' || v[0] == '\'') && v[n-1] == v[0] {
 		v = v[1 : n-1]
 	}

@@ -36,8 +36,11 @@ func (p *play) includeVars(c *call) (vars *value.Dict, files []string, err error
 	} else {
 		name, _ := args.Get("file")
 		path, err := find.Find("vars", value.Text(name))
+		if st, serr := os.Stat(path); err == nil && (serr != nil || st.IsDir()) {
+			err = fmt.Errorf("%s is no file", path)
+		}
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, fmt.Errorf("Could not find file: %w", err)
 		}
 		files = []string{path}
 	}
@@ -123,7 +126,7 @@ func (v *varFolder) files(args *value.Dict) ([]string, error) {
 			case slices.Contains(v.extensions, ext):
 				files = append(files, path)
 			case !v.lenient:
-				return nil, fmt.Errorf("%s does not end in one of %s; ignore_unknown_extensions passes over such files", path, strings.Join(v.extensions, ", "))
+				return nil, fmt.Errorf("%s does not have a valid extension: %s; ignore_unknown_extensions passes over such files", path, strings.Join(v.extensions, ", "))
 			}
 		}
 	}

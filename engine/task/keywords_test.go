@@ -94,7 +94,7 @@ func TestKeywordsDoWhatAnsibleDoes(t *testing.T) {
 - {include_vars: {file: a.yaml, hash_behaviour: merge}}
 - say: "= {{ d }}"
 - {include_vars: {dir: d, extensions: [txt]}, ignore_errors: true, register: r}
-- say: "{{ 'does not end in one of txt' in r.message }}"
+- say: "{{ 'a valid extension: txt' in r.message }}"
 `, "vars/d/a.yaml": "a: 1\n", "vars/d/b.yaml": "b: 1\n", "vars/d/sub/c.json": `{"c": 1}`, "vars/d/README": "no variables", "vars/a.yaml": "d: {more: 1}\n"},
 			"['a', 'b', 'c'] ['a.yaml', 'b.yaml', 'c.json']|= ['a']|= {'say': {'text': 'var'}, 'more': 1}|True", ""},
 		{"notify from a loop", map[string]string{"main.yaml": `

@@ -21,6 +21,7 @@ func (p *play) magic(s *scope) *value.Dict {
 		d.Set("ansible_parent_role_paths", paths)
 	}
 	d.Set("ansible_role_names", append([]any{}, p.h.roles...))
+	d.Set("ansible_dependent_role_names", append([]any{}, p.h.dependent...))
 	d.Set("ansible_search_path", value.From(s.dirs(p.o.Project)))
 	return d
 }
@@ -46,7 +47,7 @@ func (p *play) constant() *value.Dict {
 	for k, v := range value.NewDict(
 		"inventory_hostname", p.h.Name, "inventory_hostname_short", short, "playbook_dir", p.o.Project, "inventory_dir", p.o.Project,
 		"ansible_play_hosts", alone, "ansible_play_hosts_all", alone, "ansible_play_batch", alone, "play_hosts", alone,
-		"ansible_play_name", p.h.Name, "ansible_play_role_names", []any{}, "ansible_dependent_role_names", []any{},
+		"ansible_play_name", p.h.Name, "ansible_play_role_names", []any{},
 		"ansible_verbosity", int64(0), "ansible_forks", int64(1), "ansible_version", version(), "ansible_inventory_sources", files, "group_names", []any{},
 		"groups", value.NewDict("all", alone, "ungrouped", alone),
 	).All() {

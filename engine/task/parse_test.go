@@ -36,7 +36,7 @@ func TestAllFaultsOfAFileAreToldAtTheirPlaces(t *testing.T) {
 		`f.yaml:6:9: say: unknown key "txet" (did you mean "text"?)`,
 		`f.yaml:7:15: say: fail is text, not true or false`,
 		`f.yaml:8:12: "set_fact": the task calls "say" already (one task calls one module)`,
-		`f.yaml:9:12: register is no name of a variable: "1x" (use letters, digits and _)`,
+		`f.yaml:9:12: Invalid variable name in register: "1x" (use letters, digits and _)`,
 		`f.yaml:10:38: unknown key "lop_var" (did you mean "loop_var"?)`,
 		`f.yaml:12:3: "regster" is no keyword of a block`,
 		`f.yaml:13:12: "rescue" stands only beside "block" (put the tasks under "block")`,

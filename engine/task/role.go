@@ -142,6 +142,9 @@ func (p *play) ranBefore(c *call, ro *role) bool {
 // roleDeps runs the roles that meta/main.yml names, before the role itself.
 func (p *play) roleDeps(ctx context.Context, ro *role, s *scope) error {
 	for i, d := range ro.deps {
+		if name := any(filepath.Base(d.name)); !slices.Contains(p.h.dependent, name) {
+			p.h.dependent = append(slices.Clip(p.h.dependent), name)
+		}
 		t := &Task{Pos: d.pos, ModulePos: d.pos, Module: "import_role", Keys: d.keys, Args: value.NewDict("name", d.name, "allow_duplicates", false)}
 		if err := p.in(i, func() error { return p.include(ctx, t, s.within(t), p.vars(s, nil)) }); err != nil {
 			return err

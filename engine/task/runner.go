@@ -81,8 +81,10 @@ type HostState struct {
 	// Gate has each task wait for its turn; may be nil.
 	Gate Gate
 
-	// Facts are what setup found (ansible_*); under the variables of blocks and tasks.
+	// Facts are what setup found (ansible_*); under the variables of plays, blocks and tasks.
 	Facts *value.Dict
+	// Stronger are variables among Vars that win over Facts: those of the play.
+	Stronger []*value.Dict
 	// Set are facts that set_fact set and results that register took.
 	Set *value.Dict
 	// Included are the variables that include_vars read.
@@ -92,6 +94,7 @@ type HostState struct {
 	warned    map[string]bool        // what it was told already
 	jobs      jobs
 	roles     []any           // names of those that were run
+	dependent []any           // of those among them that others depend on
 	ran       map[string]bool // roles that were run, with their parameters
 	notified  map[*Task]bool
 	handlers  []*Task
@@ -245,7 +248,7 @@ func (s *scope) outermost(f func(*scope)) {
 func (p *play) vars(s *scope, top *value.Dict) *expr.Vars {
 	h := p.h
 	magic := p.magic(s)
-	layers := []*value.Dict{h.public, magic, h.Facts}
+	layers := []*value.Dict{h.public, magic, h.facts()}
 	var roles, params []*value.Dict
 	var seen *role
 	var low *value.Dict

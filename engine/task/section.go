@@ -101,7 +101,24 @@ func (s *Section) Started() bool { return s.p.started }
 // Snapshot is what other hosts see of h through hostvars, over its inventory variables:
 // facts, then what tasks set. The dicts are not changed any more.
 func (h *HostState) Snapshot() []*value.Dict {
-	return []*value.Dict{h.Facts, h.Included, h.Set}
+	return []*value.Dict{h.facts(), h.Included, h.Set}
+}
+
+// facts are Facts without those that variables of the play stand over.
+func (h *HostState) facts() *value.Dict {
+	out := h.Facts
+	for _, over := range h.Stronger {
+		for k := range over.All() {
+			if !out.Has(k) {
+				continue
+			}
+			if out == h.Facts {
+				out = out.Copy()
+			}
+			out.Delete(k)
+		}
+	}
+	return out
 }
 
 // ErrEndHost is wrapped by the error of a host's tasks that were ended without a failure,

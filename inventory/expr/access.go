@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -98,7 +99,10 @@ func (m *machine) crossing(l lazyVars, name string) any {
 		}
 	}
 	v, ok, err := l.v.lookup(m.run, name)
+	var undef *UndefinedError
 	switch {
+	case errors.As(err, &undef):
+		return &undefined{name: name, err: err}
 	case err != nil:
 		throwErr(err)
 	case !ok:

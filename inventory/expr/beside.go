@@ -43,7 +43,8 @@ func (m *machine) candidates(kind, name string) []string {
 	return list
 }
 
-// folders are those in which relative names are looked up.
+// folders are those in which relative names are looked up: that of the template, those of the task,
+// those of the options.
 func (m *machine) folders() []string {
 	var list []string
 	if m.pos.File != "" {
@@ -53,8 +54,16 @@ func (m *machine) folders() []string {
 		}
 		list = append(list, dir)
 	}
+	path, _, _ := m.vars.lookup(m.run, "ansible_search_path")
+	for _, d := range listOf(path) {
+		if dir, ok := d.(string); ok {
+			list = append(list, dir)
+		}
+	}
 	return append(list, m.vars.e.o.Dirs...)
 }
+
+func listOf(x any) []any { list, _ := x.([]any); return list }
 
 func (m *machine) exists(p string) bool {
 	switch o := m.vars.e.o; {

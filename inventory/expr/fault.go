@@ -38,6 +38,9 @@ type UndefinedError struct {
 	Why  string // the same in Jinja2's words, for results; "" = 'Name' is undefined
 }
 
+// Undefined marks the error for those who do not know this type.
+func (e *UndefinedError) Undefined() bool { return true }
+
 func (e *UndefinedError) Error() string { return fmt.Sprintf("%q is undefined", e.Name) }
 
 // CircularError is the cause of an error about a variable that needs itself.

@@ -35,46 +35,6 @@ func dataFilters() map[string]function {
 	}
 }
 
-// latin1 reports whether an encoding is the one of a byte a character; false = UTF-8. Others
-// throw.
-func latin1(encoding string) bool {
-	switch strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(encoding)) {
-	case "utf8", "ascii", "usascii":
-		return false
-	case "latin1", "iso88591", "latin", "l1":
-		return true
-	}
-	throwHint("utf-8 and latin-1 are known", "the encoding %q is not known", encoding)
-	return false
-}
-
-// encoded is text in an encoding.
-func encoded(s, encoding string) []byte {
-	if !latin1(encoding) {
-		return []byte(s)
-	}
-	var b []byte
-	for _, r := range s {
-		if r > 0xff {
-			throw("%q is no character of %s", r, encoding)
-		}
-		b = append(b, byte(r))
-	}
-	return b
-}
-
-// decoded is the text that bytes are in an encoding.
-func decoded(b []byte, encoding string) string {
-	if !latin1(encoding) {
-		return string(b)
-	}
-	var s strings.Builder
-	for _, c := range b {
-		s.WriteRune(rune(c))
-	}
-	return s.String()
-}
-
 // jsonWriter writes JSON as Python's json.dumps does by default.
 type jsonWriter struct {
 	b          strings.Builder

@@ -58,9 +58,8 @@ func digest(kind, s string) any {
 func passwordHash(c *call) any {
 	kind, salt := c.str(0, "hashtype", "sha512"), c.str(1, "salt", "")
 	rounds := c.value(3, "rounds", nil)
-	for _, ignored := range []string{"salt_size", "ident"} {
-		c.value(-1, ignored, nil)
-	}
+	size := c.int(2, "salt_size", 0)
+	c.value(4, "ident", nil) // of bcrypt
 	var kinds = map[string]struct {
 		scheme crypt.Crypt
 		prefix string
@@ -73,7 +72,9 @@ func passwordHash(c *call) any {
 	if !ok {
 		throwHint("sha512, sha256 or md5", "password_hash does not support the kind %q", kind)
 	}
-	if salt == "" {
+	if salt == "" && size > 0 {
+		salt = randomSalt(int(min(size, 64)))
+	} else if salt == "" {
 		salt = randomSalt(k.salt)
 	}
 	if len(salt) > k.salt || strings.Trim(salt, saltLetters) != "" {

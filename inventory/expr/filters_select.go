@@ -113,7 +113,11 @@ func groupBy(c *call) any {
 
 // extractFilter is container[item], and further keys below that.
 func extractFilter(c *call) any {
-	container, more := c.need(0, "container"), c.value(1, "morekeys", nil)
+	more := c.value(1, "morekeys", nil)
+	container, ok := c.get(0, "container")
+	if !ok {
+		throw("%q needs an argument: container", c.name)
+	}
 	x := c.m.index(container, c.defined())
 	switch t := more.(type) {
 	case nil:

@@ -73,10 +73,14 @@ func uniqueFilter(c *call) any {
 		throw("'%s' object is not iterable", typeName(c.in))
 	}
 	c.m.run.step(len(list))
+	_, given := c.get(0, "case_sensitive")
 	for _, x := range list {
 		key := x
 		if attr != nil {
 			key = c.m.path(x, attr)
+		}
+		if !hashable(key) && (given && !caseful || attr != nil) {
+			throw("unique cannot fall back on comparing %s: attribute and case_sensitive=False are for what is plain", kindOf(key))
 		}
 		if s.add(foldKey(key, caseful)) {
 			out = append(out, x)

@@ -100,11 +100,14 @@ func (v verb) has(flag string) bool { return strings.Contains(v.flags, flag) }
 func (v verb) format(x any) string {
 	switch v.letter {
 	case 's', 'r', 'a':
-		t := text(x)
-		if v.letter != 's' {
-			t = repr(x)
+		u, missing := x.(*undefined)
+		switch {
+		case v.letter == 's':
+			return v.padText(cutText(text(x), v.precision))
+		case missing && u.m != nil:
+			return v.padText(cutText("AnsibleUndefined(hint=None, obj=missing, name="+repr(u.name)+")", v.precision))
 		}
-		return v.padText(cutText(t, v.precision))
+		return v.padText(cutText(repr(x), v.precision))
 	case 'c':
 		return v.padText(character(x))
 	case 'd', 'i', 'u', 'x', 'X', 'o':

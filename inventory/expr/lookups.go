@@ -28,7 +28,7 @@ func lookupCall(c *call, wantList bool) any {
 		case errorsAs == "strict":
 			throwErr(err)
 		case !wantList:
-			return nil
+			return ""
 		}
 		return []any{}
 	}

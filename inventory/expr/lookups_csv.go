@@ -42,12 +42,13 @@ func (c *call) column(key string, opts map[string]any) any {
 	if utf8.RuneCountInString(sep) != 1 {
 		throw("the delimiter %q is not one character", sep)
 	}
-	col, keyCol := intArg(opts["col"], "col"), intArg(opts["keycol"], "keycol")
+	keyCol := intArg(opts["keycol"], "keycol")
 	mark, _ := utf8.DecodeRuneInString(sep)
 	for _, row := range csvRows(body, mark) {
 		if keyCol < 0 || keyCol >= int64(len(row)) || row[keyCol] != key {
 			continue
 		}
+		col := intArg(opts["col"], "col")
 		if col < 0 || col >= int64(len(row)) {
 			throw("csvfile: the row of %q has %d columns, none of number %d counted from 0", key, len(row), col)
 		}

@@ -19,7 +19,7 @@ func (c *call) read(kind string, name any) (string, string) {
 	file := c.m.beside(kind, text(name))
 	b, err := c.m.vars.e.o.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		throwHint("searched: "+strings.Join(c.m.candidates(kind, text(name)), ", "), "no file %q", text(name))
+		throwHint("searched: "+strings.Join(c.m.candidates(kind, text(name)), ", "), "could not locate file in lookup: %s: No such file or directory", text(name))
 	}
 	if err != nil {
 		throwErr(fmt.Errorf("read %q: %w", file, err))

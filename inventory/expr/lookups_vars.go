@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"farm/inventory/regex"
-	"farm/inventory/value"
 )
 
 // identifier is a term that names something; it must be text.
@@ -70,14 +69,13 @@ func hostNames(c *call) any {
 	}
 	var hosts []string
 	groups := map[string][]string{}
-	if d, ok := c.m.variable("groups").(*value.Dict); ok {
-		for name, members := range d.All() {
-			for _, h := range c.m.items(members) {
-				host := text(h)
-				groups[text(name)] = append(groups[text(name)], host)
-				if name == "all" {
-					hosts = append(hosts, host)
-				}
+	all := c.m.variable("groups")
+	for _, name := range c.m.items(all) {
+		for _, h := range c.m.items(c.m.index(all, name)) {
+			host := text(h)
+			groups[text(name)] = append(groups[text(name)], host)
+			if name == "all" {
+				hosts = append(hosts, host)
 			}
 		}
 	}

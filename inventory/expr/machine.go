@@ -18,6 +18,8 @@ type machine struct {
 	// convert has the text that the program, its macros and its set blocks make read as
 	// a literal: the program is a template in a variable or an argument.
 	convert bool
+	// inside says that another expression reads what the program gives: a Lazy need not be read as a whole.
+	inside bool
 	// written counts the texts that the program gave; verbatim says that the last came from
 	// a filter whose text stays text.
 	written  int
@@ -75,7 +77,12 @@ func (m *machine) value() (v any, err error) {
 	}
 	m.push()
 	x, verbatim := m.evalSingle(m.prog.single)
-	v = m.export(x)
+	if l, ok := x.(Lazy); ok && m.inside {
+		return l, nil
+	}
+	if v = m.export(x); v == nil && m.convert {
+		return "", nil
+	}
 	if s, ok := v.(string); ok && !verbatim {
 		v = m.export(m.worth(s))
 	}

@@ -62,7 +62,15 @@ func (l lazyVars) Keys() []string                    { return l.v.Names() }
 
 // Get evaluates a variable; ok is false where there is none.
 func (v *Vars) Get(name string) (val any, ok bool, err error) {
-	return v.lookup(newRun(), name)
+	r := newRun()
+	val, ok, err = v.lookup(r, name)
+	raw, _ := v.Raw(name)
+	if l, lazy := val.(Lazy); lazy && err == nil {
+		if _, made := raw.(value.Template); made {
+			val, err = v.whole(r, l)
+		}
+	}
+	return val, ok, err
 }
 
 // Raw returns a variable without evaluating it.
@@ -244,7 +252,7 @@ func (v *Vars) lookup(r *run, name string) (any, bool, error) {
 	if err := r.enter(v, name); err != nil {
 		return nil, true, positionedAt(raw, err)
 	}
-	val, err := v.eval(r, raw)
+	val, err := v.evalInside(r, raw)
 	deps := r.leave()
 	if err != nil {
 		return nil, true, err

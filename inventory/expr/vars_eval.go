@@ -27,7 +27,7 @@ func (v *Vars) Partly(x any) (any, error) { return v.eval(newRun(), x) }
 func (v *Vars) eval(r *run, x any) (any, error) {
 	switch t := x.(type) {
 	case value.Template:
-		return v.evalTemplate(r, t)
+		return v.evalTemplate(r, t, false)
 	case []any:
 		return v.evalList(r, t)
 	case *value.Dict:
@@ -97,7 +97,22 @@ func same(a, b any) bool {
 	return !isTemplate
 }
 
-func (v *Vars) evalTemplate(r *run, t value.Template) (any, error) {
+// evalInside is eval for what another expression reads: a template that gives a Lazy leaves it so.
+func (v *Vars) evalInside(r *run, raw any) (any, error) {
+	if t, ok := raw.(value.Template); ok {
+		return v.evalTemplate(r, t, true)
+	}
+	return v.eval(r, raw)
+}
+
+// whole reads all of l.
+func (v *Vars) whole(r *run, l Lazy) (val any, err error) {
+	m := &machine{vars: v, run: r, prog: &program{}}
+	defer guard(&err, "", m.pos, false, &m.at)
+	return m.export(l), nil
+}
+
+func (v *Vars) evalTemplate(r *run, t value.Template, inside bool) (any, error) {
 	if !value.IsTemplate(t.Text) {
 		return t.Text, nil
 	}
@@ -105,7 +120,7 @@ func (v *Vars) evalTemplate(r *run, t value.Template) (any, error) {
 	if err != nil {
 		return value.Omit{}, err
 	}
-	m := &machine{vars: v, run: r, prog: p, pos: t.Pos, convert: true}
+	m := &machine{vars: v, run: r, prog: p, pos: t.Pos, convert: true, inside: inside}
 	val, err := m.value()
 	if err != nil {
 		return value.Omit{}, err
@@ -127,8 +142,8 @@ func (v *Vars) Expression(text string, pos source.Pos) (any, error) {
 	return m.value()
 }
 
-// Condition is Expression's truth: strings "true"/"false" count as booleans as in Ansible.
-// Empty text is true.
+// Condition is Expression's truth, as Python has it. The texts true and false count as booleans where
+// a template made them, as Ansible reads what that gives once more. Empty text is true.
 func (v *Vars) Condition(text string, pos source.Pos) (bool, error) {
 	if strings.TrimSpace(text) == "" {
 		return true, nil
@@ -137,7 +152,11 @@ func (v *Vars) Condition(text string, pos source.Pos) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return Truth(x), nil
+	raw, _ := v.Raw(strings.TrimSpace(text))
+	if _, made := raw.(value.Template); made || value.IsTemplate(text) {
+		return Truth(x), nil
+	}
+	return truth(x), nil
 }
 
 // Truth says whether a value counts as true in a condition: as in Python, and the

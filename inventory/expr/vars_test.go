@@ -128,7 +128,7 @@ func TestEvalKeepsTypesAndDropsOmitted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"a":3,"b":"n=3","d":[[3]],"e":"{{ n }}","f":null,"g":"7"}`
+	want := `{"a":3,"b":"n=3","d":[[3]],"e":"{{ n }}","f":"","g":"7"}`
 	if got := asJSON(x); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -152,7 +152,7 @@ func TestLazyIsReadOnlyWhenNeeded(t *testing.T) {
 func TestCondition(t *testing.T) {
 	v := New(Options{}).Vars(value.NewDict("yes", true, "word", "False", "list", []any{}, "indirect", tmpl("{{ word }}"), "result", value.NewDict("rc", int64(0))))
 	for text, want := range map[string]bool{
-		"": true, "yes": true, "not yes": false, "word": false, "indirect": false, "list": false,
+		"": true, "yes": true, "not yes": false, "word": true, "indirect": false, "{{ word }}": false, "list": false,
 		"result.rc == 0 and result is success": true, "nothere is defined": false, "{{ yes }}": true,
 		"'x' in\n ['x']": true, "false": false, "'yes'": true,
 		"(yes | ternary(word, nothere)) == 'False'": true,

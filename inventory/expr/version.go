@@ -1,35 +1,37 @@
 package expr
 
 import (
+	"regexp"
 	"strings"
 )
 
 // versionTest compares versions as Ansible's test does: numbers as numbers, letters
-// after them, part by part.
+// after them, part by part; or by the rules of another scheme.
 func versionTest(c *call) any {
 	other := text(c.need(0, "version"))
 	op := c.str(1, "operator", "eq")
-	strict := c.bool(2, "strict", false)
-	_, given := c.get(3, "version_type")
-	kind := c.str(3, "version_type", "loose")
-	if strict {
-		kind = "strict"
-	}
+	strict, kind := c.value(2, "strict", nil), c.str(3, "version_type", "")
 	mine := c.text()
 	switch {
 	case mine == "":
 		throw("Input version value cannot be empty")
 	case other == "":
 		throw("Version parameter to compare against cannot be empty")
-	case strict && given:
+	case strict != nil && kind != "":
 		throw("strict and version_type exclude each other")
+	case truth(strict):
+		kind = "strict"
 	}
 	var r int
 	switch kind {
-	case "loose", "strict":
+	case "", "loose":
 		r = orderParts(versionParts(mine), versionParts(other))
-	case "semver", "semantic", "pep440":
+	case "strict":
+		r = strictVersion(mine).order(strictVersion(other))
+	case "semver", "semantic":
 		r = orderSemantic(mine, other)
+	case "pep440":
+		r = pep440(mine).order(pep440(other))
 	default:
 		throwHint("loose, strict, semver or pep440", "unknown version_type %q", kind)
 	}
@@ -106,12 +108,16 @@ func orderPart(a, b string) int {
 	return strings.Compare(a, b)
 }
 
+var semantic = regexp.MustCompile(`^(\d+\.\d+\.\d+)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?$`)
+
 // orderSemantic follows https://semver.org/#spec-item-11: a pre-release comes first.
 func orderSemantic(a, b string) int {
 	split := func(s string) (core, pre string) {
-		s, _, _ = strings.Cut(strings.TrimPrefix(s, "v"), "+")
-		core, pre, _ = strings.Cut(s, "-")
-		return core, pre
+		g := semantic.FindStringSubmatch(s)
+		if g == nil {
+			throwHint("such as 1.2.3 or 1.2.3-rc.1", "%q is no semantic version", s)
+		}
+		return g[1], g[2]
 	}
 	ac, ap := split(a)
 	bc, bp := split(b)

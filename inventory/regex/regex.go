@@ -45,7 +45,11 @@ func Compile(pattern string, options Options) (*Regex, error) {
 	}
 	re, err := regexp2.Compile(plain, options)
 	if err != nil {
-		return nil, fmt.Errorf("the regular expression %q: %s", pattern, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		why := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+		if strings.Contains(why, "missing argument to repetition operator") {
+			why = "nothing to repeat"
+		}
+		return nil, fmt.Errorf("the regular expression %q: %s", pattern, why)
 	}
 	re.MatchTimeout = MaxTime
 	return &Regex{Regexp: re, names: t.names, groups: t.groups, text: pattern}, nil
