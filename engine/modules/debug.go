@@ -32,7 +32,7 @@ func (m *Debug) Run(_ context.Context, t *engine.Task) (engine.Result, error) {
 	case m.Verbosity > 0:
 		return engine.Result{Skipped: true, Values: value.NewDict("skipped_reason", "Verbosity threshold not met.")}, nil
 	case m.Var != nil:
-		return m.variable(t), nil
+		return m.variable(t)
 	case m.Msg == nil:
 		return engine.Result{Msg: "Hello world!"}, nil
 	}
@@ -44,15 +44,15 @@ func (m *Debug) Run(_ context.Context, t *engine.Task) (engine.Result, error) {
 	return engine.Result{Msg: text, Values: value.NewDict("msg", v)}, nil
 }
 
-func (m *Debug) variable(t *engine.Task) engine.Result {
+func (m *Debug) variable(t *engine.Task) (engine.Result, error) {
 	name, ok := m.Var.(string)
 	if !ok {
 		v, err := t.Vars.Eval(m.Var)
 		if err != nil {
-			return failed("%v", err)
+			return engine.Result{}, engine.Blame(engine.UserFault, err)
 		}
 		if name, ok = v.(string); !ok {
-			return engine.Result{Values: value.NewDict(value.Text(v), v)}
+			return engine.Result{Values: value.NewDict(value.Text(v), v)}, nil
 		}
 	}
 	v, err := t.Vars.Eval(value.Template{Text: "{{ " + name + " }}", Pos: t.Pos})
@@ -61,7 +61,7 @@ func (m *Debug) variable(t *engine.Task) engine.Result {
 	case errors.As(err, &missing):
 		v = "VARIABLE IS NOT DEFINED!"
 	case err != nil:
-		return failed("%v", err)
+		return engine.Result{}, engine.Blame(engine.UserFault, err)
 	}
-	return engine.Result{Values: value.NewDict(name, v)}
+	return engine.Result{Values: value.NewDict(name, v)}, nil
 }

@@ -80,7 +80,8 @@ func (m *machine) value() (v any, err error) {
 	if l, ok := x.(Lazy); ok && m.inside {
 		return l, nil
 	}
-	if v = m.export(x); v == nil && m.convert {
+	_, variable := m.prog.single.(*name)
+	if v = m.export(x); v == nil && m.convert && !variable { // as it prints
 		return "", nil
 	}
 	if s, ok := v.(string); ok && !verbatim {

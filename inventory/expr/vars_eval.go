@@ -152,8 +152,7 @@ func (v *Vars) Condition(text string, pos source.Pos) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	raw, _ := v.Raw(strings.TrimSpace(text))
-	if _, made := raw.(value.Template); made || value.IsTemplate(text) {
+	if value.IsTemplate(text) {
 		return Truth(x), nil
 	}
 	return truth(x), nil

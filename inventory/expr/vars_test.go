@@ -152,7 +152,7 @@ func TestLazyIsReadOnlyWhenNeeded(t *testing.T) {
 func TestCondition(t *testing.T) {
 	v := New(Options{}).Vars(value.NewDict("yes", true, "word", "False", "list", []any{}, "indirect", tmpl("{{ word }}"), "result", value.NewDict("rc", int64(0))))
 	for text, want := range map[string]bool{
-		"": true, "yes": true, "not yes": false, "word": true, "indirect": false, "{{ word }}": false, "list": false,
+		"": true, "yes": true, "not yes": false, "word": true, "indirect": true, "{{ word }}": false, "list": false,
 		"result.rc == 0 and result is success": true, "nothere is defined": false, "{{ yes }}": true,
 		"'x' in\n ['x']": true, "false": false, "'yes'": true,
 		"(yes | ternary(word, nothere)) == 'False'": true,
