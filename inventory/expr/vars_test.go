@@ -149,6 +149,13 @@ func TestLazyIsReadOnlyWhenNeeded(t *testing.T) {
 	}
 }
 
+func TestWhiteSpaceIsUnicodes(t *testing.T) {
+	v := New(Options{}).Vars(value.NewDict("a", int64(1)))
+	if got, err := v.Eval(value.Template{Text: "{{\u00a0a\u2003==\v1 }}"}); err != nil || got != true {
+		t.Errorf("%v (%v)", got, err)
+	}
+}
+
 func TestCondition(t *testing.T) {
 	v := New(Options{}).Vars(value.NewDict("yes", true, "word", "False", "list", []any{}, "indirect", tmpl("{{ word }}"), "result", value.NewDict("rc", int64(0))))
 	for text, want := range map[string]bool{
