@@ -23,6 +23,15 @@ type Validator interface {
 	Validate() error
 }
 
+// Refusal is an error of Validate that says what is registered beside its message.
+type Refusal struct {
+	error
+	Values *value.Dict
+}
+
+// Refuse makes a Refusal of err.
+func Refuse(err error, values *value.Dict) Refusal { return Refusal{err, values} }
+
 // FreeForm is a module that takes text in place of a mapping, as `shell: make` does.
 type FreeForm interface {
 	// SetFreeForm gets the text without the key=value arguments that the module knows.
@@ -112,8 +121,8 @@ type Vars interface {
 	Get(name string) (v any, ok bool, err error)
 	// Eval evaluates every template in v, at any depth.
 	Eval(v any) (any, error)
-	// Expression evaluates a bare expression, as conditions are, that stands at pos.
-	Expression(text string, pos source.Pos) (any, error)
+	// Condition is whether a bare expression, that of a `when` item, holds; pos is where it stands.
+	Condition(text string, pos source.Pos) (bool, error)
 	// EvalFile evaluates the text of a file as a Jinja2 template, with the variables more over
 	// these; name is for messages and for its includes.
 	EvalFile(name, text string, more *value.Dict, how value.Syntax) (string, error)

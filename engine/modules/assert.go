@@ -64,8 +64,7 @@ func said(t *engine.Task, r engine.Result, msg any) (engine.Result, error) {
 func condition(t *engine.Task, item any) (bool, error) {
 	switch c := item.(type) {
 	case string:
-		v, err := t.Vars.Expression(c, t.Pos)
-		return truth(v), err
+		return t.Vars.Condition(c, t.Pos)
 	case value.Template:
 		v, err := t.Vars.Eval(c)
 		if err != nil {

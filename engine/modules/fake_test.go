@@ -61,8 +61,9 @@ func (v fakeVars) Eval(x any) (any, error) {
 	return x, nil
 }
 
-func (v fakeVars) Expression(text string, pos source.Pos) (any, error) {
-	return v.Eval(value.Template{Text: "{{ " + text + " }}", Pos: pos})
+func (v fakeVars) Condition(text string, pos source.Pos) (bool, error) {
+	x, err := v.Eval(value.Template{Text: "{{ " + text + " }}", Pos: pos})
+	return truth(x), err
 }
 
 func (v fakeVars) EvalFile(name, text string, more *value.Dict, _ value.Syntax) (string, error) {

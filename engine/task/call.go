@@ -242,6 +242,22 @@ func (c *call) failed(fault engine.Fault, err error) (*value.Dict, error) {
 	return res, c.failure(fault, msg, res, err)
 }
 
+// unfit makes the result of a task whose arguments its module does not take. The place is for the
+// reader: what is registered is what the module says.
+func (c *call) unfit(bad badArguments) (*value.Dict, error) {
+	res, err := c.failed(engine.UserFault, bad)
+	if bad.bare != nil {
+		res.Set("msg", bad.bare.Error())
+	}
+	var more engine.Refusal
+	if errors.As(bad.bare, &more) {
+		for k, v := range more.Values.All() {
+			res.Set(k, v)
+		}
+	}
+	return res, err
+}
+
 // refused makes the result of a task whose expressions cannot be evaluated: Ansible's has no
 // key changed, since nothing was asked whether it would. The place is left to events and to exception.
 func (c *call) refused(err error) (*value.Dict, error) {
@@ -309,8 +325,9 @@ func (c *call) attempt(ctx context.Context, _ any) (*value.Dict, error) {
 		if errors.Is(err, engine.ErrUnreachable) || ctx.Err() != nil {
 			return nil, c.lost(err)
 		}
-		if errors.As(err, &badArguments{}) {
-			return c.failed(engine.UserFault, err)
+		var bad badArguments
+		if errors.As(err, &bad) {
+			return c.unfit(bad)
 		}
 		return c.refused(err)
 	}

@@ -1,6 +1,8 @@
 package task
 
 import (
+	"regexp"
+	"strconv"
 	"strings"
 
 	"farm/inventory/source"
@@ -9,8 +11,11 @@ import (
 
 type token struct{ space, text string }
 
+const continuation = "\\\n"
+
 // tokens splits "make -j4 chdir=/x 'a b'" at blanks outside quotes and templates, keeping
-// the quotes and, with each token, the blanks before it.
+// the quotes and, with each token, the blanks before it. Where a line ends with a backslash
+// that stands alone the next one is part of it, as Ansible shows the command.
 func tokens(text string) (out []token) {
 	var quote byte
 	depth, start, space := 0, -1, 0
@@ -19,6 +24,10 @@ func tokens(text string) (out []token) {
 		blank := c == ' ' || c == '\t' || c == '\n'
 		if start < 0 {
 			if blank {
+				continue
+			}
+			if strings.HasPrefix(text[i:], continuation) {
+				i++
 				continue
 			}
 			start = i
@@ -43,14 +52,20 @@ func tokens(text string) (out []token) {
 		case c == '\'' || c == '"':
 			quote = c
 		case blank:
-			out = append(out, token{text[space:start], text[start:i]})
+			out = append(out, token{gap(text[space:start]), text[start:i]})
 			start, space = -1, i
 		}
 	}
 	if start >= 0 {
-		out = append(out, token{text[space:start], text[start:]})
+		out = append(out, token{gap(text[space:start]), text[start:]})
 	}
 	return out
+}
+
+// gap is what stands between two words, its lines joined where they are continued.
+func gap(space string) string {
+	space = strings.ReplaceAll(space, " "+continuation+" ", " ")
+	return strings.ReplaceAll(space, continuation, "")
 }
 
 // assignment splits k=v, where k may be a template; ok is false where t is something else.
@@ -84,7 +99,7 @@ func splitFree(text string, pos source.Pos, take func(key string) bool) (args *v
 	var b strings.Builder
 	for _, t := range tokens(text) {
 		if k, v, ok := t.assignment(); ok && take(k) {
-			args.Set(k, templated(v, pos))
+			args.Set(k, templated(unescaped(v), pos))
 			args.SetKeyPos(k, pos)
 			continue
 		}
@@ -96,6 +111,22 @@ func splitFree(text string, pos source.Pos, take func(key string) bool) (args *v
 		rest += strings.Repeat("\n", strings.Count(text[len(end):], "\n"))
 	}
 	return args, rest
+}
+
+// escapes are what Ansible replaces in the values of k=v.
+var escapes = regexp.MustCompile(`\\(?:U[0-9a-fA-F]{8}|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[\\'"abfnrtv])`)
+
+// unescaped is the value of k=v with its escapes replaced: \n is a newline. Other backslashes stay.
+func unescaped(v string) string {
+	return escapes.ReplaceAllStringFunc(v, func(esc string) string {
+		if i := strings.IndexByte("abfnrtv", esc[1]); i >= 0 {
+			return "\a\b\f\n\r\t\v"[i : i+1]
+		}
+		if n, err := strconv.ParseUint(esc[2:], 16, 32); err == nil && len(esc) > 2 {
+			return string(rune(n))
+		}
+		return esc[1:]
+	})
 }
 
 // templated is text as a value of a file.

@@ -48,6 +48,19 @@ func TestAllFaultsOfAFileAreToldAtTheirPlaces(t *testing.T) {
 	}
 }
 
+func TestParseKeyValueEscapes(t *testing.T) {
+	f, err := task.NewParser(defs(nil)).Parse("f.yaml", []byte("- say: text=a\\n\\\\b\\x41\\u00fc\\.\\1 fail=no\n- say: |\n    a \\\n    b \\\n      c\\\n    d\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := f.Tasks[0].Args.Get("text"); text != "a\n\\bAü\\.\\1" {
+		t.Errorf("%q", text)
+	}
+	if want := "a b  c\\\nd\n"; f.Tasks[1].Free != want {
+		t.Errorf("%q, want %q", f.Tasks[1].Free, want)
+	}
+}
+
 func TestParseFreeForm(t *testing.T) {
 	f, err := task.NewParser(defs(nil)).Parse("f.yaml", []byte(`
 - say: echo "a=b c" x=1 fail=yes {{ a b=c }}

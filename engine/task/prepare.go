@@ -3,6 +3,8 @@ package task
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 
 	"farm/engine"
@@ -19,11 +21,11 @@ func (c *call) prepare(ctx, run context.Context) (engine.Module, *engine.Task, e
 		return nil, nil, err
 	}
 	if err := value.Decode(args, m); err != nil {
-		return nil, nil, badArguments{source.Join(prefix(c.t.Module, err)...)}
+		return nil, nil, badArguments{source.Join(prefix(c.t.Module, err)...), unusable(c.t.Module, args, m)}
 	}
 	if v, ok := m.(engine.Validator); ok {
 		if err := v.Validate(); err != nil {
-			return nil, nil, badArguments{&source.Error{Pos: c.t.ModulePos, What: c.t.Module, Err: err}}
+			return nil, nil, badArguments{&source.Error{Pos: c.t.ModulePos, What: c.t.Module, Err: err}, err}
 		}
 	}
 	task, err := c.with(ctx)
@@ -32,7 +34,36 @@ func (c *call) prepare(ctx, run context.Context) (engine.Module, *engine.Task, e
 
 // badArguments are arguments that a module does not take. The module says so itself in Ansible, and
 // that it changed nothing.
-type badArguments struct{ error }
+type badArguments struct {
+	error
+	bare error // what the module itself says against them, without the place; nil = it was not asked
+}
+
+// unusable is what Ansible says of arguments that are missing or that the module does not have; nil
+// where it is something else.
+func unusable(module string, args *value.Dict, m engine.Module) error {
+	var missing, known []string
+	for _, f := range value.Fields(reflect.TypeOf(m).Elem()) {
+		names := append([]string{f.Name}, f.Aliases...)
+		known = append(known, names...)
+		if f.Required && !slices.ContainsFunc(names, func(name string) bool { return args.Has(name) }) {
+			missing = append(missing, f.Name)
+		}
+	}
+	var unknown []string
+	for _, name := range args.Keys() {
+		if !takesAny(m) && !slices.Contains(known, name) {
+			unknown = append(unknown, name)
+		}
+	}
+	switch {
+	case len(unknown) > 0:
+		return fmt.Errorf("Unsupported parameters for (%s) module: %s", module, strings.Join(unknown, ", "))
+	case len(missing) > 0:
+		return fmt.Errorf("missing required arguments: %s", strings.Join(missing, ", "))
+	}
+	return nil
+}
 
 func (b badArguments) Unwrap() error { return b.error }
 
