@@ -18,13 +18,13 @@ case $1 in -ng) echo "$primary" ;; -u) id -u ;; -g) id -g ;;
 	"groupadd": `gid=1234; case $1 in -g) gid=$2; esac; for n; do :; done; echo "$n:x:$gid:" >>group`,
 	"groupmod": `sed -i "s/^$3:x:[0-9]*/$3:x:$2/" group`,
 	"groupdel": `sed -i "/^$1:/d" group`,
-	"useradd": `uid=1000 gid=100 shell=/bin/sh c='' home='' gs=''
-while [ $# -gt 1 ]; do case $1 in -u) uid=$2 ;; -s) shell=$2 ;; -c) c=$2 ;; -d) home=$2 ;; -G) gs=$2 ;; -m | -M | -r) set -- x "$@" ;; -g) gid=$(grep "^$2:" group | cut -d: -f3) ;; esac; shift 2; done
+	"useradd": `uid=1000 gid=100 shell=/bin/sh c='' home='' gs='' e=''
+while [ $# -gt 1 ]; do case $1 in -u) uid=$2 ;; -s) shell=$2 ;; -c) c=$2 ;; -d) home=$2 ;; -G) gs=$2 ;; -e) e=$2 ;; -m | -M | -r) set -- x "$@" ;; -g) gid=$(grep "^$2:" group | cut -d: -f3) ;; esac; shift 2; done
 for g in $(echo "$gs" | tr , ' '); do
 	grep -q "^$g:" group || { echo "useradd: group '$g' does not exist" >&2; exit 6; }
 	sed -i -e "s/^\($g:.*[a-z]\)$/\1,$1/;t" -e "s/^\($g:.*:\)$/\1$1/" group
 done
-echo "$1:x:$uid:$gid:$c:${home:-/home/$1}:$shell" >>passwd; echo "$1:!:1::::::" >>shadow`,
+echo "$1:x:$uid:$gid:$c:${home:-/home/$1}:$shell" >>passwd; echo "$1:!:1:::::$e:" >>shadow`,
 	"usermod": `add=''
 while [ $# -gt 1 ]; do case $1 in
 	-a) add=1; set -- x "$@" ;;
@@ -38,6 +38,7 @@ while [ $# -gt 1 ]; do case $1 in
 	"userdel":    `for n; do :; done; sed -i "/^$n:/d" passwd shadow; sed -i "s/,*\b$n\b//" group`,
 	"chpasswd":   `IFS=: read -r n p; sed -i "s#^$n:[^:]*#$n:$p#" shadow`,
 	"ssh-keygen": `while [ "$1" != -f ]; do shift; done; echo secret >"$2"; echo "ssh-x AAAA new" >"$2.pub"`,
+	"chage":      `for n; do :; done; while [ $# -gt 1 ]; do case $1 in -m) sed -i "s/^\($n:[^:]*:[^:]*\):[^:]*/\1:$2/" shadow ;; -M) sed -i "s/^\($n:[^:]*:[^:]*:[^:]*\):[^:]*/\1:$2/" shadow ;; esac; shift 2; done`,
 	"chown":      `:`,
 }
 
@@ -57,6 +58,9 @@ func TestGroup(t *testing.T) {
 	s.cycle("group", "{name: farm, state: absent}")
 	s.kept("group", "root:x:0:\nusers:x:100:\nwheel:x:10:root\nkvm:x:36:")
 	s.fails("group", "name: 'a:b'", 0, "no name")
+	s.cycle("group", "{name: bees, gid: 100, non_unique: true}")
+	s.called("groupadd", "groupadd -g 900 farm", "groupadd -g 100 -o bees")
+	s.fails("group", "{name: wasps, non_unique: true}", 0, "gid")
 	s.fails("group", "{name: a, gid: many}", 0, "no number")
 }
 
@@ -115,6 +119,56 @@ func TestUserPassword(t *testing.T) {
 	s.kept("shadow", "root:*:1::::::\nann:$6$x$hash:1::::::\nbea:$6$z:1::::::")
 }
 
+func TestUserExpires(t *testing.T) {
+	s := newAccounts(t)
+	s.check("user", "{name: ann, expires: 1422403387, password_expire_min: 3, password_expire_max: 30, umask: '077', skeleton: /etc/other}", "changed")
+	s.called("useradd", "useradd -e 2015-01-28 -m -k /etc/other -K UMASK=077 ann")
+	s.kept("shadow", "root:*:1::::::\nann:!:1:3:30:::2015-01-28:")
+	s.keep("shadow", "root:*:1::::::\nann:!:1:3:30:::16463:\n")
+	s.check("user", "{name: ann, expires: 1422403387.9}", "ok")
+	s.check("user", "{name: ann, expires: -1}", "changed")
+	s.keep("shadow", "root:*:1::::::\nann:!:1:3:30:::-1:\n")
+	s.check("user", "{name: ann, expires: -4}", "ok")
+	s.fails("user", "{name: bea, local: true, umask: '077'}", 0, "local")
+}
+
+func TestUserPasswordWhileLocked(t *testing.T) {
+	s := newAccounts(t)
+	s.cycle("user", "{name: ann, password: $6$x$hash, password_lock: yes}")
+	s.kept("shadow", "root:*:1::::::\nann:!$6$x$hash:1::::::")
+	s.check("user", "{name: ann, password: $6$x$hash}", "ok")
+	s.cycle("user", "{name: ann, password: $6$x$hash, password_lock: no}")
+	for password, hashed := range map[string]bool{
+		"*": true, "!": true, "secret": false, "$6$salt$+++": false, "$5$s$" + strings.Repeat("a", 43): true, "$y$j9T$a$b": true, "$6$rounds=5$s$" + strings.Repeat("a", 86): true,
+	} {
+		if looksHashed(password) != hashed {
+			t.Errorf("%q: looks hashed: %v", password, !hashed)
+		}
+	}
+}
+
+func TestUserOfTheHostItself(t *testing.T) {
+	programs := map[string]string{
+		"luseradd": accounts["useradd"], "lusermod": accounts["usermod"], "luserdel": accounts["userdel"],
+		"lgroupmod": `if [ "$1" = -M ]; then sed -i -e "s/^\($3:.*[a-z]\)$/\1,$2/;t" -e "s/^\($3:.*:\)$/\1$2/" group; else sed -i "s/^\($3:.*\),*\b$2\b/\1/" group; fi`,
+		"lchage":    `sed -i "s/^\($3:.*\):[^:]*:$/\1:$2:/" shadow`,
+	}
+	for name, text := range accounts {
+		programs[name] = text
+	}
+	s := newSystem(t, programs)
+	s.keep("passwd", "")
+	s.keep("group", "wheel:x:10:\nkvm:x:36:\n")
+	s.keep("shadow", "")
+	r := s.dry("user", "{name: farm_none, local: true, groups: wheel}", "changed")
+	if _, has := r.Values.Get("warnings"); !has {
+		t.Error("no warning of an account that is not in the file")
+	}
+	s.check("user", "{name: farm_none, local: true, groups: wheel, expires: 86400}", "changed")
+	s.called("l", "luseradd farm_none", "lgroupmod -M farm_none wheel", "lchage -E 1 farm_none")
+	s.kept("group", "wheel:x:10:farm_none\nkvm:x:36:")
+}
+
 func TestUserFailures(t *testing.T) {
 	s := newAccounts(t)
 	s.fails("user", "{name: ann, groups: nonesuch}", 6, "does not exist")
@@ -126,6 +180,13 @@ func TestUserFailures(t *testing.T) {
 func TestUserKey(t *testing.T) {
 	s := newAccounts(t)
 	r := s.cycle("user", "{name: ann, home: DIR/ann, generate_ssh_key: yes, ssh_key_type: ed25519}")
+	if _, has := s.check("user", "{name: ann, home: DIR/ann, generate_ssh_key: yes, ssh_key_type: ed25519}", "ok").Values.Get("warnings"); !has {
+		t.Error("no warning of the key that is there")
+	}
+	s.check("user", "{name: ann, generate_ssh_key: yes, ssh_key_type: ed25519, force: yes, ssh_key_passphrase: sesame}", "changed")
+	if b, err := os.ReadFile(filepath.Join(s.state, "calls")); err != nil || strings.Contains(string(b), "sesame") {
+		t.Errorf("a command line has the passphrase (%v): %s", err, b)
+	}
 	s.values(r, "ssh_key_file", s.dir+"/ann/.ssh/id_ed25519", "ssh_public_key", "ssh-x AAAA new")
 }
 

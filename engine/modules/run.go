@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,7 +20,8 @@ import (
 //	die TEXT...      ends the script as a failure with that message
 //	has PROGRAM      is true if the program is installed
 //	need PROGRAM...  dies naming the first program that is missing
-//	untilde PATH     prints PATH with a leading ~ or ~user made a home folder
+//	untilde PATH     prints PATH with $NAME and ${NAME} of the environment put in and a leading ~
+//	                 or ~user made a home folder; names in small letters are farm's own, and stay
 const basics = `say() { printf '\036%s=%s\0' "$1" "$2"; }
 tell() {
 	printf '\036%s=' "$1"
@@ -30,7 +32,29 @@ tell() {
 die() { printf '%s\n' "$*" >&2; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 need() { for farm_n; do has "$farm_n" || die "the program \"$farm_n\" is missing on this host"; done; }
+unvar() {
+	farm_p=$1
+	while :; do
+		printf %s "${farm_p%%'$'*}"
+		case $farm_p in
+		*'$'*) farm_p=${farm_p#*'$'} ;;
+		*) return ;;
+		esac
+		case $farm_p in
+		'{'[A-Z_]*'}'*) farm_n=${farm_p#'{'} farm_n=${farm_n%%'}'*} farm_e=${farm_p#*'}'} ;;
+		[A-Z_]*) farm_n=${farm_p%%[!A-Za-z0-9_]*} farm_e=${farm_p#"${farm_p%%[!A-Za-z0-9_]*}"} ;;
+		*) farm_n=- ;;
+		esac
+		case $farm_n in
+		*[!A-Za-z0-9_]*) printf '$' ;;
+		*) if eval "[ -n \"\${$farm_n+x}\" ]"; then eval "printf %s \"\$$farm_n\""; farm_p=$farm_e; else printf '$'; fi ;;
+		esac
+	done
+}
 untilde() {
+	case $1 in
+	*'$'*) set -- "$(unvar "$1")" ;;
+	esac
 	case $1 in
 	'~' | '~/'*) printf '%s%s' "$HOME" "${1#'~'}" ;;
 	'~'*)
@@ -224,6 +248,16 @@ func flag(b bool) string {
 		return "1"
 	}
 	return ""
+}
+
+// cautioned is res with a warning among what is registered; the user is told it, too.
+func cautioned(t *engine.Task, res engine.Result, format string, args ...any) engine.Result {
+	warn(t, format, args...)
+	res.Values = res.Values.Copy()
+	list, _ := res.Values.Get("warnings")
+	before, _ := list.([]any)
+	res.Values.Set("warnings", append(slices.Clone(before), fmt.Sprintf(format, args...)))
+	return res
 }
 
 // warn tells the user something that is no failure.
