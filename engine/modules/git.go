@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"farm/engine"
@@ -14,8 +15,8 @@ import (
 type gitModule struct {
 	// URL or path of the repository.
 	Repo string `yaml:"repo|name,required"`
-	// Folder of the work tree; a leading ~ is the user's home.
-	Dest string `yaml:"dest,required"`
+	// Folder of the work tree; a leading ~ is the user's home. Only with clone: false it may be left out.
+	Dest string `yaml:"dest"`
 	// Branch, tag or commit; default the remote's HEAD.
 	Version string `yaml:"version"`
 	// Clone submodules too.
@@ -48,6 +49,20 @@ type gitModule struct {
 	Executable string `yaml:"executable"`
 	// Follow the submodules' branches.
 	TrackSubmodules bool `yaml:"track_submodules"`
+	// Further options of ssh.
+	SSHOpts string `yaml:"ssh_opts"`
+	// Repository on the host to take objects from.
+	Reference string `yaml:"reference"`
+	// Folder for the repository itself, beside the work tree; one that is in the work tree is moved there.
+	SeparateGitDir string `yaml:"separate_git_dir"`
+	// The commit, or the annotated tag, must have a good signature that the user's GnuPG knows.
+	VerifyCommit bool `yaml:"verify_commit"`
+	// Fingerprints of keys, one of which must have made it.
+	GPGWhitelist []string `yaml:"gpg_whitelist"`
+	// File that gets the files of the version: .zip, .tar, .tar.gz or .tgz.
+	Archive string `yaml:"archive"`
+	// Put before each name in it, such as project/.
+	ArchivePrefix string `yaml:"archive_prefix"`
 }
 
 const gitScript = `git=${executable:-git}
@@ -58,7 +73,8 @@ export GIT_TERMINAL_PROMPT=0
 ssh="${GIT_SSH_COMMAND:-ssh} -o BatchMode=yes"
 [ -z "$accept" ] || ssh="$ssh -o StrictHostKeyChecking=$accept"
 [ -z "$key" ] || ssh="$ssh -o IdentitiesOnly=yes -i '$(untilde "$key")'"
-export GIT_SSH_COMMAND="$ssh"
+export GIT_SSH_COMMAND="$ssh${sshopts:+ $sshopts}"
+separate=$(untilde "$separate") reference=$(untilde "$reference") archive=$(untilde "$archive")
 before='' new='' got=''
 g() { "$git" -C "$dest" "$@"; }
 commit() { g rev-parse -q --verify "$1^{commit}" 2>/dev/null; }
@@ -128,6 +144,11 @@ clone() {
 	fi
 	mkdir -p "$(dirname "$dest")" || exit
 	set -- clone -q
+	[ -z "$reference" ] || set -- "$@" --reference "$reference"
+	if [ -n "$separate" ]; then
+		[ ! -e "$separate" ] || die "separate_git_dir: $separate is there already"
+		set -- "$@" "--separate-git-dir=$separate"
+	fi
 	if [ -n "$bare" ]; then set -- "$@" --bare; else set -- "$@" --no-checkout --origin "$remote"; fi
 	named=
 	if [ -n "$depth$single" ]; then
@@ -153,19 +174,75 @@ submodules() {
 		die "the submodules could not be updated"
 	[ "$was" = "$(g submodule status --recursive 2>/dev/null)" ] || say changed 1
 }
+relocate() { # moves the repository out of the work tree
+	[ -n "$separate" ] || return 0
+	dir=$(g rev-parse --absolute-git-dir) || exit
+	[ "$dir" != "$separate" ] && ! [ "$dir" -ef "$separate" ] || return 0
+	[ ! -e "$separate" ] || die "separate_git_dir: $separate is there already"
+	say changed 1
+	[ -z "$check" ] || return 0
+	mkdir -p -- "$(dirname "$separate")" && mv -- "$dir" "$separate" && printf 'gitdir: %s\n' "$separate" >"$dest/.git" || exit
+	g config --unset core.worktree
+	say git_dir_before "$dir"; say git_dir_now "$separate"
+}
+verify() { # COMMIT
+	[ -n "$verify" ] || return 0
+	set -- verify-commit --raw "$1"
+	[ "$(g cat-file -t "refs/tags/$version" 2>/dev/null)" != tag ] || set -- verify-tag --raw "$version"
+	told=$(g "$@" 2>&1) || die "Failed to verify GPG signature of commit/tag \"$version\": $told"
+	[ -n "$keys" ] || return 0
+	printf '%s\n' "$told" | while read -r _ word key _ _ _ _ _ _ _ _ main; do
+		[ "$word" = VALIDSIG ] || continue
+		for k in $keys; do
+			case $k in "$key" | "$main") echo good ;; esac
+		done
+	done | grep -q good || die "the signature of \"$version\" is by none of the keys of gpg_whitelist: $told"
+}
+archived() { # COMMIT: writes the archive where it is another
+	[ -n "$archive" ] || return 0
+	case $archive in
+	*.zip) format=zip ;;
+	*.tgz | *.gz) format=tar.gz ;;
+	*) format=tar ;;
+	esac
+	if [ -n "$check" ]; then
+		[ -e "$archive" ] || say changed 1
+		return 0
+	fi
+	made=$(mktemp "$archive.XXXXXXXX") || exit
+	trap 'rm -f -- "$made"' EXIT
+	g archive "--format=$format" ${prefix:+"--prefix=$prefix"} -o "$made" "$1" >&2 || exit
+	if cmp -s -- "$made" "$archive"; then rm -f -- "$made"
+	else
+		say changed 1
+		if [ -e "$archive" ]; then cat <"$made" >"$archive" && rm -f -- "$made" || exit
+		else chmod =rw "$made" && mv -- "$made" "$archive" || exit; fi
+	fi
+	trap - EXIT
+}
 refs=
+if [ -z "$dest" ]; then
+	after=$(remote_target) || exit
+	say after "$after"; say changed 1
+	exit 0
+fi
 if ! there; then
 	if [ -n "$check" ] || [ -z "$clone" ]; then
 		after=$(remote_target) || exit
 		say after "$after"
-		[ -z "$clone" ] || say changed 1
+		say changed 1 # also without clone, as Ansible has it
 		exit 0
 	fi
 	clone
 else
 	before=$(commit HEAD)
 	say before "$before"
-	[ -n "$update" ] || { say after "$before"; exit 0; }
+	relocate
+	if [ -z "$update" ]; then
+		say after "$before"
+		archived HEAD
+		exit 0
+	fi
 	url=$(g config --get "remote.$remote.url")
 	if [ "$url" != "$repo" ]; then
 		say url_changed 1; say changed 1
@@ -181,6 +258,7 @@ else
 		[ -n "$after" ] || after=$(target) || die "$repo has no version \"$version\" that is known here"
 		say after "$after"
 		[ "$after" = "$before" ] || say changed 1
+		archived HEAD
 		exit 0
 	fi
 	if [ "$url" != "$repo" ]; then
@@ -190,13 +268,20 @@ else
 fi
 if [ -z "$bare" ]; then
 	to=$(target) || die "$repo has no version \"$version\""
+	verify "$to"
 	checkout "$to" || exit
 	submodules
+	archived HEAD
+else
+	verify "$(commit "$version")"
+	archived "$version"
 fi
 after=$(commit HEAD)
 say after "$after"
 if [ -n "$new" ] || [ "$after" != "$before" ]; then say changed 1; fi
 `
+
+var archiveName = regexp.MustCompile(`\.(?:zip|tar|gz|tgz)$`)
 
 // Validate checks what types cannot say.
 func (m *gitModule) Validate() error {
@@ -206,8 +291,18 @@ func (m *gitModule) Validate() error {
 		}
 	}
 	switch {
-	case m.Repo == "" || m.Dest == "":
-		return errors.New("repo and dest must not be empty")
+	case m.Repo == "":
+		return errors.New("repo must not be empty")
+	case m.Dest == "" && m.Clone:
+		return errors.New("the destination directory must be specified unless clone=no")
+	case m.SeparateGitDir != "" && m.Bare:
+		return errors.New("separate_git_dir and bare are mutually exclusive")
+	case m.AcceptHostkey && m.AcceptNewHostkey:
+		return errors.New("accept_hostkey and accept_newhostkey are mutually exclusive")
+	case m.ArchivePrefix != "" && m.Archive == "":
+		return errors.New("archive_prefix goes with archive")
+	case m.Archive != "" && !archiveName.MatchString(m.Archive):
+		return fmt.Errorf("archive: %q ends with none of .zip, .tar, .tar.gz and .tgz", m.Archive)
 	case m.Version == "" || m.Remote == "":
 		return errors.New("version and remote must not be empty")
 	case strings.Contains(m.KeyFile, "'"):
@@ -239,6 +334,8 @@ func (m *gitModule) Run(ctx context.Context, t *engine.Task) (engine.Result, err
 		"force": flag(m.Force), "update": flag(m.Update), "clone": flag(m.Clone), "remote": m.Remote, "single": flag(m.SingleBranch),
 		"accept": accept, "key": m.KeyFile, "refspec": m.Refspec, "mask": m.Umask, "bare": flag(m.Bare),
 		"executable": m.Executable, "track": flag(m.TrackSubmodules), "check": flag(t.Check),
+		"sshopts": m.SSHOpts, "reference": m.Reference, "separate": m.SeparateGitDir, "verify": flag(m.VerifyCommit),
+		"keys": strings.Join(m.GPGWhitelist, " "), "archive": m.Archive, "prefix": m.ArchivePrefix,
 	}}.runShown(ctx, t)
 	if err != nil {
 		return engine.Result{}, err
@@ -249,6 +346,10 @@ func (m *gitModule) Run(ctx context.Context, t *engine.Task) (engine.Result, err
 	d := value.NewDict("before", commitName(r.get("before")), "after", commitName(r.get("after")))
 	if r.get("before") != "" {
 		d.Set("remote_url_changed", r.is("url_changed"))
+	}
+	if r.has("git_dir_now") {
+		d.Set("git_dir_before", text(r.get("git_dir_before")))
+		d.Set("git_dir_now", text(r.get("git_dir_now")))
 	}
 	if r.is("local") {
 		d.Set("msg", "Local modifications exist in the destination: "+m.Dest)

@@ -77,6 +77,68 @@ func (r *repos) at(repo, branch, text string) {
 	}
 }
 
+func TestGitArchives(t *testing.T) {
+	r := newRepos(t)
+	for _, name := range []string{"a.tar", "b.tar.gz", "c.tgz"} {
+		args := "{repo: DIR/up, dest: DIR/w, archive: DIR/" + name + ", archive_prefix: up/}"
+		r.check("git", args, "changed")
+		r.check("git", args, "ok")
+		if out, err := exec.Command("tar", "-tf", filepath.Join(r.dir, name)).Output(); err != nil || string(out) != "up/\nup/one\n" {
+			t.Errorf("%s: %q (%v)", name, out, err)
+		}
+	}
+	args := "{repo: DIR/up, dest: DIR/w, version: v1, update: false, archive: DIR/a.tar}"
+	r.dry("git", "{repo: DIR/up, dest: DIR/w, archive: DIR/d.tar}", "changed")
+	r.check("git", args, "changed") // without the prefix
+	r.check("git", args, "ok")
+	r.fails("git", "{repo: DIR/up, dest: DIR/w, archive: DIR/a.rar}", 0, "a.rar")
+	r.fails("git", "{repo: DIR/up, dest: DIR/w, archive_prefix: a}", 0, "archive")
+}
+
+func TestGitDirMayBeElsewhere(t *testing.T) {
+	r := newRepos(t)
+	args := "{repo: DIR/up, dest: DIR/w, separate_git_dir: DIR/sep}"
+	r.check("git", args, "changed")
+	r.check("git", args, "ok")
+	r.holds("w/.git", "gitdir: "+r.dir+"/sep\n", 0)
+	r.check("git", "{repo: DIR/up, dest: DIR/v}", "changed")
+	r.dry("git", "{repo: DIR/up, dest: DIR/v, separate_git_dir: DIR/other}", "changed")
+	res := r.check("git", "{repo: DIR/up, dest: DIR/v, separate_git_dir: DIR/other}", "changed")
+	r.values(res, "git_dir_before", r.dir+"/v/.git", "git_dir_now", r.dir+"/other")
+	r.at("v", "main", "c")
+	r.fails("git", "{repo: DIR/up, dest: DIR/u, separate_git_dir: DIR/other}", 1, "there already")
+	r.fails("git", "{repo: DIR/up, dest: DIR/u, separate_git_dir: DIR/x, bare: true}", 0, "bare")
+	r.values(r.check("git", "{repo: DIR/up, clone: false, version: side}", "changed"), "after", r.side)
+	r.fails("git", "{repo: DIR/up}", 0, "clone=no")
+}
+
+func TestGitVerifiesSignatures(t *testing.T) {
+	enginetest.Need(t, "gpg")
+	r := newRepos(t)
+	home := t.TempDir()
+	os.Chmod(home, 0o700)
+	r.task.Env["GNUPGHOME"] = home
+	r.fails("git", "{repo: DIR/up, dest: DIR/w, verify_commit: true}", 1, "Failed to verify GPG signature of commit/tag")
+	if _, err := os.Stat(r.dir + "/w/one"); err == nil {
+		t.Error("files of a commit without a signature are there")
+	}
+	key := exec.Command("gpg", "--homedir", home, "--batch", "--passphrase", "", "--quick-gen-key", "A <a@example.org>", "ed25519")
+	if out, err := key.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Cleanup(func() { exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run() })
+	r.git("-C", "up", "commit", "-q", "--allow-empty", "-S", "-m", "signed")
+	r.git("-C", "up", "tag", "-s", "-m", "good", "v2")
+	r.git("-C", "up", "tag", "-a", "-m", "bad", "v3")
+	for _, version := range []string{"main", "v2"} {
+		r.check("git", "{repo: DIR/up, dest: DIR/"+version+", verify_commit: true, version: "+version+"}", "changed")
+	}
+	r.fails("git", "{repo: DIR/up, dest: DIR/x, verify_commit: true, version: v3}", 1, "v3")
+	print := strings.Fields(r.git("-C", "up", "log", "-1", "--format=%GF %GP"))[0]
+	r.check("git", "{repo: DIR/up, dest: DIR/y, verify_commit: true, gpg_whitelist: [AAAA, "+print+"]}", "changed")
+	r.fails("git", "{repo: DIR/up, dest: DIR/z, verify_commit: true, gpg_whitelist: [AAAA]}", 1, "gpg_whitelist")
+}
+
 func TestGitClonesVersions(t *testing.T) {
 	r := newRepos(t)
 	for _, test := range []struct{ version, commit, branch, text string }{
