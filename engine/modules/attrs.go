@@ -16,7 +16,7 @@ import (
 //	kindof FILE     the same, put into farm_k
 //	sum NAME FILE   prints the checksum of FILE; NAME is md5, sha1, sha256, ...
 //	sumof NAME FILE the same, put into farm_s
-//	attrs FILE      gives FILE the variables mode, owner, group, if they are set, unless check
+//	attrs FILE      gives FILE the variables mode, owner, group, farm_flags, if they are set, unless check
 //	                is; sets changed=1 if that changes anything and says what, for attrsDiff
 //	report FILE     says what FILE is now, for fileValues: its attributes by tellmeta, the
 //	                rest by tellplace
@@ -39,7 +39,34 @@ sumof() {
 	farm_s=$1
 }
 sum() { sumof "$@"; printf %s "$farm_s"; }
+flags() {
+	has lsattr && has chattr || die "the programs lsattr and chattr are missing on this host; they are in the package e2fsprogs"
+	farm_a=$(lsattr -d -- "$1") || exit
+	farm_a=$(printf %s "${farm_a%% *}" | tr -d -) farm_p=${farm_flags#[-+=]} farm_n=
+	case $farm_flags in
+	-*) # those of them that are set
+		farm_o=-
+		for farm_m in $(printf %s "$farm_p" | sed 's/./& /g'); do case $farm_a in *"$farm_m"*) farm_n=$farm_n$farm_m ;; esac; done ;;
+	*) # those that are not
+		farm_o=+
+		for farm_m in $(printf %s "$farm_p" | sed 's/./& /g'); do case $farm_a in *"$farm_m"*) ;; *) farm_n=$farm_n$farm_m ;; esac; done
+		case $farm_flags in
+		+*) ;;
+		*) # and none else but what the filesystem sets itself
+			farm_m=$(printf %s "$farm_a" | tr -d "eEINVh$farm_p")
+			if [ -n "$farm_m" ]; then
+				changed=1
+				[ -n "$check" ] || chattr "-$farm_m" -- "$1" || exit
+			fi ;;
+		esac ;;
+	esac
+	[ -n "$farm_n" ] || return 0
+	changed=1
+	[ -n "$check" ] || chattr "$farm_o$farm_n" -- "$1" || exit
+}
+known() { getent "$1" "$3" >/dev/null 2>&1 || grep -q "$2" "/etc/$1"; }
 attrs() {
+	[ -z "$farm_flags" ] || flags "$1"
 	[ -n "$mode$owner$group" ] || return 0
 	farm_h= farm_o=
 	if [ -L "$1" ]; then farm_h=-h; fi
@@ -52,6 +79,7 @@ attrs() {
 	*)
 		changed=1 farm_o=1
 		say was_owner "$2"; say now_owner "$owner"
+		case $check$owner in *[!0-9]*) [ -z "$check" ] || known passwd "^$owner:" "$owner" || die "chown failed: failed to look up user $owner" ;; esac
 		[ -n "$check" ] || chown $farm_h -- "$owner" "$farm_f" || exit 1 ;;
 	esac
 	case $group in
@@ -59,6 +87,7 @@ attrs() {
 	*)
 		changed=1 farm_o=1
 		say was_group "$3"; say now_group "$group"
+		case $check$group in *[!0-9]*) [ -z "$check" ] || known group "^$group:" "$group" || die "chgrp failed: failed to look up group $group" ;; esac
 		[ -n "$check" ] || chgrp $farm_h -- "$group" "$farm_f" || exit 1 ;;
 	esac
 	if [ -z "$mode" ] || [ -n "$farm_h" ]; then return 0; fi
@@ -136,6 +165,15 @@ func modeText(v any) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("mode %q is none; examples are '0644' and 'u=rw,go=r'", value.Text(v))
+}
+
+// checkedFile checks the arguments validate and mode of a module that writes a file.
+func checkedFile(validate string, mode any) error {
+	if validate != "" && !strings.Contains(validate, "%s") {
+		return fmt.Errorf("validate must contain %%s: %s", validate)
+	}
+	_, err := modeText(mode)
+	return err
 }
 
 // fileValues adds to d what report said of a file, under Ansible's names.

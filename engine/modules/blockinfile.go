@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"farm/engine"
@@ -18,7 +19,7 @@ type Blockinfile struct {
 	Marker       string `yaml:"marker"`                           // marker line, {mark} in it
 	MarkerBegin  string `yaml:"marker_begin"`                     // {mark} of the first; BEGIN by default
 	MarkerEnd    string `yaml:"marker_end"`                       // {mark} of the last; END by default
-	InsertAfter  string `yaml:"insertafter"`                      // EOF (the default), or after the last line that matches this
+	InsertAfter  string `yaml:"insertafter"`                      // EOF (the default), or after the last line that matches this; with (?m) in front, after its first match in the whole text
 	InsertBefore string `yaml:"insertbefore"`                     // BOF, or before the last line that matches this
 	Create       bool   `yaml:"create"`                           // make a file that is missing
 	Backup       bool   `yaml:"backup"`                           // keep the old file beside it
@@ -41,7 +42,7 @@ func (m *Blockinfile) Validate() error {
 	case m.State != "present" && m.State != "absent":
 		return fmt.Errorf("state %q is neither present nor absent", m.State)
 	case m.InsertAfter != "" && m.InsertBefore != "":
-		return errors.New("insertafter and insertbefore exclude each other")
+		return errors.New("insertafter and insertbefore are mutually exclusive")
 	case m.marker(m.MarkerBegin) == m.marker(m.MarkerEnd):
 		return errors.New("the two markers are equal: put {mark} into marker")
 	}
@@ -50,8 +51,7 @@ func (m *Blockinfile) Validate() error {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	_, err := modeText(m.Mode)
-	return err
+	return checkedFile(m.CheckWith, m.Mode)
 }
 
 func (m *Blockinfile) marker(mark string) string {
@@ -88,7 +88,7 @@ func (m *Blockinfile) change(old string, exists bool) (now, msg string, err erro
 		list = append(list[:low:low], list[high+1:]...)
 		at = low
 	} else if !gone {
-		if at, err = (&Lineinfile{InsertAfter: m.InsertAfter, InsertBefore: m.InsertBefore}).place(list); err != nil {
+		if at, err = m.place(old, list); err != nil {
 			return "", "", err
 		}
 	}
@@ -105,6 +105,31 @@ func (m *Blockinfile) change(old string, exists bool) (now, msg string, err erro
 		return now, "File created", nil
 	}
 	return now, "Block inserted", nil
+}
+
+// manyLines are expressions that are searched for in the whole text.
+var manyLines = regexp.MustCompile(`^\(\?[a-zA-Z]*m[a-zA-Z]*\)`)
+
+// place is the index in list, the lines of old, that a new block gets.
+func (m *Blockinfile) place(old string, list []string) (int, error) {
+	text := m.InsertAfter + m.InsertBefore
+	if !manyLines.MatchString(text) {
+		return (&Lineinfile{InsertAfter: m.InsertAfter, InsertBefore: m.InsertBefore}).place(list)
+	}
+	re, err := regex.Compile(text, 0)
+	if err != nil {
+		return 0, err
+	}
+	match, err := re.FindStringMatch(old)
+	switch {
+	case err != nil:
+		return 0, err
+	case match == nil:
+		return len(list), nil
+	case m.InsertBefore != "":
+		return strings.Count(string([]rune(old)[:match.Index]), "\n"), nil
+	}
+	return min(len(list), strings.Count(string([]rune(old)[:match.Index+match.Length]), "\n")+1), nil
 }
 
 func (m *Blockinfile) put(list []string, at int, begin, end string) []string {

@@ -19,6 +19,7 @@ type Command struct {
 	Stdin    *string `yaml:"stdin"`                // text for its standard input
 	StdinNL  bool    `yaml:"stdin_add_newline"`    // with a newline after it (the default)
 	Strip    bool    `yaml:"strip_empty_ends"`     // take newlines off the ends of the output (the default)
+	Shell    string  `yaml:"executable"`           // accepted with a warning: it has no meaning without a shell
 	Expand   bool    `yaml:"expand_argument_vars"` // replace $NAME in the words by the environment's (the default)
 	freeForm string
 }
@@ -36,10 +37,20 @@ func (c *Command) Validate() error {
 			given++
 		}
 	}
-	if given != 1 {
-		return errors.New("give the command either as text, as cmd or as argv")
+	return oneCommand(given, "only command or argv can be given, not both")
+}
+
+// oneCommand refuses a task that has not exactly one command.
+func oneCommand(given int, several string) error {
+	why := several
+	switch given {
+	case 0:
+		why = "no command given"
+	case 1:
+		return nil
 	}
-	return nil
+	return engine.Refuse(errors.New(why), value.NewDict("rc", int64(256), "cmd", nil,
+		"stdout", "", "stderr", "", "stdout_lines", []any{}, "stderr_lines", []any{}, "start", nil, "end", nil, "delta", nil))
 }
 
 // Run runs the command.
@@ -57,7 +68,11 @@ func (c *Command) Run(ctx context.Context, t *engine.Task) (engine.Result, error
 	}
 	cmd := c.command(words)
 	cmd.Dir, cmd.Stdin = c.Chdir, input(c.Stdin, c.StdinNL)
-	return execution{cmd: cmd, shown: shown, creates: c.Creates, removes: c.Removes, keepEnds: !c.Strip}.run(ctx, t)
+	res, err := execution{cmd: cmd, shown: shown, creates: c.Creates, removes: c.Removes, keepEnds: !c.Strip}.run(ctx, t)
+	if c.Shell != "" && err == nil {
+		res = cautioned(t, res, "command: executable is no longer supported, and %q not used; the module shell has it", c.Shell)
+	}
+	return res, err
 }
 
 func (c *Command) words() ([]string, error) {

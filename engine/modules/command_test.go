@@ -65,6 +65,13 @@ func TestCommandHasNoShell(t *testing.T) {
 	b.check("command", "no-such-program-here x", "failed")
 	b.check("command", "'echo \"'", "failed")
 	b.check("command", "{}", "failed")
+	r = b.check("command", "{cmd: pwd, chdir: DIR/none}", "failed")
+	if b.values(r, "rc", nil, "stdout", ""); !strings.Contains(r.Msg, "Unable to change directory") || r.Changed {
+		t.Errorf("%q, changed %v", r.Msg, r.Changed)
+	}
+	if list, _ := b.check("command", "{cmd: echo, executable: /bin/sh}", "changed").Values.Get("warnings"); list == nil {
+		t.Error("no warning of executable")
+	}
 }
 
 func TestScriptIsCopiedAndRemoved(t *testing.T) {

@@ -20,22 +20,23 @@ import (
 
 // Copy puts a file or folder of the controller, or text, into the guest.
 type Copy struct {
-	Src           string `yaml:"src"`            // a file or folder, looked up in files/; of a folder that ends with / what is in it
-	Content       any    `yaml:"content"`        // or the text itself; a mapping or list becomes JSON
-	Dest          string `yaml:"dest,required"`  // the file, or a folder to put it into
-	RemoteSrc     bool   `yaml:"remote_src"`     // src is in the guest
-	Backup        bool   `yaml:"backup"`         // keep the old file beside it
-	Force         bool   `yaml:"force|thirsty"`  // false: leave a file that is there alone
-	Mode          any    `yaml:"mode"`           // '0644', 'u=rw,go=r' or preserve
-	Owner         string `yaml:"owner"`          // name or number
-	Group         string `yaml:"group"`          // name or number
-	DirectoryMode any    `yaml:"directory_mode"` // of folders that are made
-	CheckWith     string `yaml:"validate"`       // command that must accept the file, %s in it
-	Follow        bool   `yaml:"follow"`         // write through a link
-	LocalFollow   bool   `yaml:"local_follow"`   // accepted: links on the controller are followed
-	Checksum      string `yaml:"checksum"`       // SHA-1 that src must have
-	Decrypt       bool   `yaml:"decrypt"`        // accepted: there are no vaults
-	UnsafeWrites  bool   `yaml:"unsafe_writes"`  // accepted: a file that cannot be replaced is written in place
+	Src           string `yaml:"src"`             // a file or folder, looked up in files/; of a folder that ends with / what is in it
+	Content       any    `yaml:"content"`         // or the text itself; a mapping or list becomes JSON
+	Dest          string `yaml:"dest,required"`   // the file, or a folder to put it into
+	RemoteSrc     bool   `yaml:"remote_src"`      // src is in the guest
+	Backup        bool   `yaml:"backup"`          // keep the old file beside it
+	Force         bool   `yaml:"force|thirsty"`   // false: leave a file that is there alone
+	Mode          any    `yaml:"mode"`            // '0644', 'u=rw,go=r' or preserve
+	Owner         string `yaml:"owner"`           // name or number
+	Group         string `yaml:"group"`           // name or number
+	DirectoryMode any    `yaml:"directory_mode"`  // of folders that are made
+	CheckWith     string `yaml:"validate"`        // command that must accept the file, %s in it
+	Follow        bool   `yaml:"follow"`          // write through a link
+	LocalFollow   bool   `yaml:"local_follow"`    // accepted: links on the controller are followed
+	Checksum      string `yaml:"checksum"`        // SHA-1 that src must have
+	Decrypt       bool   `yaml:"decrypt"`         // accepted: there are no vaults
+	Flags         string `yaml:"attributes|attr"` // flags as chattr takes them: A, +i, -a or =d
+	UnsafeWrites  bool   `yaml:"unsafe_writes"`   // accepted: a file that cannot be replaced is written in place
 
 	skip func(rel string) bool // files and folders of a folder that are left out; nil = none
 }
@@ -52,15 +53,20 @@ func (m *Copy) checkMode() (string, error) {
 
 // Validate checks what goes together.
 func (m *Copy) Validate() error {
-	if (m.Src == "") == (m.Content == nil) {
-		return errors.New("give either src or content")
+	switch {
+	case m.Src == "" && m.Content == nil:
+		return errors.New("src (or content) is required")
+	case m.Src != "" && m.Content != nil:
+		return errors.New("src and content are mutually exclusive")
+	case m.Content != nil && strings.HasSuffix(m.Dest, "/"):
+		return errors.New("can not use content with a dir as dest: name the file")
 	}
-	if m.CheckWith != "" && !strings.Contains(m.CheckWith, "%s") {
-		return errors.New("validate must hold %s, for the file's name")
-	}
-	_, err := m.checkMode()
+	mode, err := m.checkMode()
 	if err == nil {
 		_, err = modeText(m.DirectoryMode)
+	}
+	if err == nil && mode != "preserve" {
+		err = checkedFile(m.CheckWith, m.Mode)
 	}
 	return err
 }
@@ -72,7 +78,7 @@ func (m *Copy) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
 	}
 	mode, _ := m.checkMode()
 	p := putting{dest: m.Dest, mode: mode, owner: m.Owner, group: m.Group, validate: m.CheckWith,
-		backup: m.Backup, keep: !m.Force, follow: m.Follow}
+		backup: m.Backup, keep: !m.Force, follow: m.Follow, flags: m.Flags}
 	switch {
 	case m.Content != nil:
 		b, err := contentBytes(m.Content)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"farm/inventory/value"
@@ -69,6 +70,65 @@ func TestLineinfileAndMissingFiles(t *testing.T) {
 	b.holds("new/f", "a\nc\n", 0)
 }
 
+func TestLineinfileWarnsOfEmptyExpressions(t *testing.T) {
+	b := newBench(t)
+	for _, arg := range []string{"regexp", "search_string"} {
+		b.write("f", "a\nb\n")
+		r := b.check("lineinfile", "{path: DIR/f, "+arg+": '', line: c}", "changed")
+		if list, _ := r.Values.Get("warnings"); list == nil {
+			t.Errorf("%s: no warning", arg)
+		}
+	}
+	b.holds("f", "a\nc\n", 0)
+}
+
+func TestMissingFilesAreCalledAsAnsibleDoes(t *testing.T) {
+	b := newBench(t)
+	b.write("f", "")
+	for _, c := range []struct{ module, args, end string }{
+		{"lineinfile", "{path: DIR/no, line: a}", "no does not exist !"}, {"replace", "{path: DIR/no, regexp: a}", "no does not exist !"},
+		{"replace", "{path: DIR, regexp: a}", " is a directory !"}, {"blockinfile", "{path: DIR/f/g, block: a}", " is below a file"},
+	} {
+		if r := b.check(c.module, c.args, "failed"); !strings.HasSuffix(r.Msg, c.end) {
+			t.Errorf("%s %s: %q", c.module, c.args, r.Msg)
+		}
+	}
+	for path, part := range map[string]string{"no": "file not found", ".": "source is a directory and must be a file", "f/g": "unable to slurp file"} {
+		if r := b.check("slurp", "{src: DIR/"+path+"}", "failed"); !strings.HasPrefix(r.Msg, part) {
+			t.Errorf("slurp %s: %q", path, r.Msg)
+		}
+	}
+}
+
+func TestContentMayBeginWithADash(t *testing.T) {
+	b := newBench(t)
+	for _, text := range []string{"-----BEGIN KEY-----", "--", "-n"} {
+		b.twice("copy", "{content: '"+text+"', dest: DIR/f, backup: true}") // backup: by the script
+		b.holds("f", text, 0)
+	}
+}
+
+func TestPathsHaveVariables(t *testing.T) {
+	b := newBench(t)
+	t.Setenv("FARM_HERE", b.dir)
+	b.check("copy", "{content: x, dest: $FARM_HERE/a}", "changed")
+	b.check("copy", "{content: x, dest: '${FARM_HERE}/$NO_SUCH${NO}$'}", "changed")
+	b.values(b.check("slurp", "{src: $FARM_HERE/a}", "ok"), "source", b.dir+"/a")
+	b.check("lineinfile", "{path: '${FARM_HERE}/a', line: y}", "changed")
+	b.twice("file", "{path: $FARM_HERE/d, state: directory}")
+	b.only("", "$NO_SUCH${NO}$", "a", "d")
+}
+
+func TestBlockinfileSearchesWholeText(t *testing.T) {
+	b := newBench(t)
+	b.write("f", "a =\n (b\n)\na =\n")
+	b.twice("blockinfile", `{path: DIR/f, block: x, marker: "#{mark}", insertafter: '(?m)a =\n \(b'}`)
+	b.holds("f", "a =\n (b\n#BEGIN\nx\n#END\n)\na =\n", 0)
+	b.write("f", "a\nb =\n (b\n")
+	b.twice("blockinfile", `{path: DIR/f, block: x, marker: "#{mark}", insertbefore: '(?m)^b =\n'}`)
+	b.holds("f", "a\n#BEGIN\nx\n#END\nb =\n (b\n", 0)
+}
+
 func TestBlockinfile(t *testing.T) {
 	b := newBench(t)
 	b.write("f", "a\nb\n")
@@ -123,6 +183,9 @@ func TestFind(t *testing.T) {
 		"{age: 1d}":                                        "[]",
 		"{age: -1d, excludes: '*.bin'}":                    "[a.log b.txt]",
 		"{contains: '^b.t'}":                               "[b.txt]",
+		"{contains: 'txt'}":                                "[]", // from the beginning of a line on
+		`{contains: '(?!a)\w\.txt$'}`:                      "[b.txt]",
+		`{contains: 't\Z', read_whole_file: true}`:         "[b.txt]",
 	} {
 		r := b.check("find", fmt.Sprintf("{paths: DIR, %s}", trimBraces(args)), "ok")
 		list, _ := r.Values.Get("files")

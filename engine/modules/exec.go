@@ -66,7 +66,22 @@ func (e execution) run(ctx context.Context, t *engine.Task) (engine.Result, erro
 	if err != nil && !errors.As(err, &exit) {
 		return engine.Result{}, err
 	}
+	if out.Status != 0 && e.cmd.Dir != "" {
+		r, err := script{Text: ":", Dir: e.cmd.Dir}.run(ctx, t)
+		if err != nil {
+			return engine.Result{}, err
+		}
+		if !r.ok() {
+			return e.nowhere(r), nil
+		}
+	}
 	return e.result(out, began, time.Now()), nil
+}
+
+// nowhere is the result of a command whose folder cannot be entered; r is what the shell says of that.
+func (e execution) nowhere(r reply) engine.Result {
+	return engine.Result{Failed: true, Msg: fmt.Sprintf("Unable to change directory to %q: %s", e.cmd.Dir, r.stderr()), Values: value.NewDict(
+		"cmd", e.shown, "rc", nil, "stdout", "", "stderr", "", "stdout_lines", []any{}, "stderr_lines", []any{}, "start", nil, "end", nil, "delta", nil)}
 }
 
 // needless says why the command need not run; "" if it must.

@@ -27,9 +27,7 @@ type Fetch struct {
 
 func newFetch() engine.Module { return &Fetch{FailOnMissing: true, ValidateChecksum: true} }
 
-const fetchScript = fileFuncs + `src=$(untilde "$src")
-if [ ! -e "$src" ]; then say missing 1; exit 0; fi
-[ ! -d "$src" ] || die "$src is a folder; archive it first"
+const fetchScript = fileFuncs + readable + `readable "$src"
 say path "$src"
 say sum "$(sum sha1 "$src")"
 `
@@ -44,12 +42,7 @@ func (m *Fetch) Run(ctx context.Context, t *engine.Task) (engine.Result, error) 
 	case err != nil:
 		return engine.Result{}, err
 	case !r.ok():
-		return r.failure(fmt.Sprintf("fetch %q", m.Src)), nil
-	case r.is("missing"):
-		if !m.FailOnMissing {
-			return engine.Result{Msg: "the remote file does not exist, not transferring, ignored", Values: value.NewDict("file", m.Src)}, nil
-		}
-		return failed("the remote file %q does not exist", m.Src), nil
+		return m.unfetched(r), nil
 	}
 	dest, err := m.target(t.Dir, t.Host, r.get("path"))
 	if err != nil {
@@ -75,6 +68,25 @@ func (m *Fetch) Run(ctx context.Context, t *engine.Task) (engine.Result, error) 
 	}
 	return engine.Result{Changed: true, Values: value.NewDict("dest", dest, "checksum", sum, "md5sum", md5sum,
 		"remote_checksum", want, "remote_md5sum", nil)}, nil
+}
+
+// unfetched is the result where the file could not be read.
+func (m *Fetch) unfetched(r reply) engine.Result {
+	var why string
+	switch r.Status {
+	case isMissing:
+		why = "the remote file does not exist"
+	case isFolder:
+		why = "the remote file is a directory, fetch works on files; archive it first"
+	case isUnreadable:
+		why = "the remote file is not readable: Permission denied"
+	default:
+		return r.failure(fmt.Sprintf("fetch %q", m.Src))
+	}
+	if !m.FailOnMissing {
+		return engine.Result{Msg: why + ", not transferring, ignored", Values: value.NewDict("file", m.Src)}
+	}
+	return failed("%s: %s", why, m.Src)
 }
 
 // target is the file on the controller; dir is where a relative one starts. A guest's path cannot lead out of dest.
@@ -104,7 +116,7 @@ func (m *Fetch) target(dir, host, src string) (string, error) {
 		dest = filepath.Join(dest, filepath.Clean("/"+host), inside)
 	}
 	if st, err := os.Stat(dest); err == nil && st.IsDir() {
-		return "", fmt.Errorf("%q is a folder; end dest with / to put the file into it", dest)
+		return "", fmt.Errorf("dest is an existing directory, %q; end it with / to put the file into it", dest)
 	}
 	return filepath.Abs(dest)
 }

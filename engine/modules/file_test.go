@@ -1,9 +1,11 @@
 package modules
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"farm/engine/enginetest"
 	"farm/inventory/value"
@@ -49,6 +51,77 @@ func TestFileStates(t *testing.T) {
 	b.check("file", "{path: DIR, state: nonsense}", "failed")
 	b.check("file", "{path: DIR, mode: rubbish}", "failed")
 	b.check("file", "{path: DIR, mode: 77777}", "failed")
+}
+
+func TestFileTimes(t *testing.T) {
+	b := newBench(t)
+	b.write("f", "")
+	b.twice("file", "{path: DIR/f, modification_time: 2022-02-08 14, modification_time_format: '%Y-%m-%d %H', access_time: '202202081415.30'}")
+	st, err := os.Stat(b.dir + "/f")
+	if want := time.Date(2022, 2, 8, 14, 0, 0, 0, time.Local); err != nil || !st.ModTime().Equal(want) {
+		t.Errorf("%v (%v), want %v", st.ModTime(), err, want)
+	}
+	b.twice("file", "{path: DIR/f, state: touch, modification_time: '202301010101.01', access_time: preserve}")
+	b.check("file", "{path: DIR/f, modification_time: yesterday}", "failed")
+	r := b.check("file", "{path: DIR/f, modification_time: '202402010101.01'}", "changed")
+	after, _ := r.Diff.(*value.Dict).Get("after")
+	if now, _ := after.(*value.Dict).Get("mtime"); now != fmt.Sprint(time.Date(2024, 2, 1, 1, 1, 1, 0, time.Local).Unix()) {
+		t.Errorf("mtime after: %v", now)
+	}
+}
+
+func TestFileRecursesWhereLinksLead(t *testing.T) {
+	b := newBench(t)
+	for _, name := range []string{"d/f", "e/g", "h"} {
+		b.write(name, "")
+	}
+	for link, to := range map[string]string{"d/e": "../e", "d/h": "../h", "d/no": "nowhere", "e/d": "../d"} {
+		os.Symlink(to, filepath.Join(b.dir, link))
+	}
+	b.twice("file", "{path: DIR/d, recurse: true, mode: 'u=rwX,go=', follow: false}")
+	b.holds("h", "", 0o644)
+	b.check("file", "{path: DIR/d, recurse: true, mode: 'u=rwX,go='}", "changed")
+	b.check("file", "{path: DIR/d, recurse: true, mode: 'u=rwX,go='}", "ok")
+	b.holds("h", "", 0o600)
+	b.holds("e/g", "", 0o600)
+	b.check("file", "{path: DIR/h, recurse: true, mode: '0600'}", "failed")
+}
+
+func TestFileRefusesAsAnsibleDoes(t *testing.T) {
+	b := newBench(t)
+	b.write("f", "")
+	for args, want := range map[string]string{
+		"{path: DIR/no, state: link}": "src is required for creating new symlinks", "{path: DIR/no, src: f}": "src option requires state to be 'link' or 'hard'",
+		"{path: DIR/no, state: hard, src: DIR/none}": "src does not exist", "{path: DIR/f, recurse: true}": "recurse option requires state to be 'directory'",
+	} {
+		if r := b.check("file", args, "failed"); r.Msg != want {
+			t.Errorf("%s: %q, want %q", args, r.Msg, want)
+		}
+	}
+	r := b.check("file", "path: DIR/no", "failed")
+	b.values(r, "state", "absent")
+	b.task.Diff = true
+	b.write("d/a/b", "")
+	before, _ := b.check("file", "{path: DIR/d, state: absent}", "changed").Diff.(*value.Dict).Get("before")
+	content, _ := before.(*value.Dict).Get("path_content")
+	dirs, _ := content.(*value.Dict).Get("directories")
+	files, _ := content.(*value.Dict).Get("files")
+	if fmt.Sprint(dirs, files) != fmt.Sprintf("[%s/d/a] [%[1]s/d/a/b]", b.dir) {
+		t.Errorf("%v %v", dirs, files)
+	}
+}
+
+func TestFileFlags(t *testing.T) {
+	s := newSystem(t, map[string]string{
+		"lsattr": `echo "----$(cat flags)--------e------- $3"`,
+		"chattr": `case $1 in +*) echo "$(cat flags)${1#+}" ;; -*) tr -d "${1#-}" <flags ;; esac >new; mv new flags`,
+	})
+	s.keep("flags", "d")
+	s.write("f", "")
+	for _, args := range []string{"+A", "-A", "Ad", "=A"} {
+		s.cycle("file", "{path: DIR/f, attributes: '"+args+"'}")
+	}
+	s.called("chattr", "chattr +A -- "+s.dir+"/f", "chattr -A -- "+s.dir+"/f", "chattr +A -- "+s.dir+"/f", "chattr -d -- "+s.dir+"/f")
 }
 
 func TestFileLinks(t *testing.T) {

@@ -1,6 +1,7 @@
 package modules
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"path"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"farm/engine"
 	"farm/inventory/regex"
@@ -20,7 +22,8 @@ type Find struct {
 	Patterns []string `yaml:"patterns|pattern"`         // globs (or regular expressions) of names; one must match
 	Excludes []string `yaml:"excludes|exclude"`         // names that are left out
 	UseRegex bool     `yaml:"use_regex"`                // patterns are regular expressions for the whole name
-	Contains string   `yaml:"contains"`                 // regular expression that a line of the file must match
+	Contains string   `yaml:"contains"`                 // regular expression that a line of the file must match from its beginning on
+	Whole    bool     `yaml:"read_whole_file"`          // contains is searched for in all of the file, which may have 16 MiB
 	FileType string   `yaml:"file_type"`                // file (the default), directory, link, any
 	Recurse  bool     `yaml:"recurse"`                  // look into folders
 	Depth    int      `yaml:"depth"`                    // how deep, with recurse
@@ -33,6 +36,7 @@ type Find struct {
 	Checksum bool     `yaml:"get_checksum"`             // with the SHA-1 of each file
 
 	names, not []*regexp.Regexp
+	content    *regex.Regex
 }
 
 func newFind() engine.Module { return &Find{FileType: "file", AgeStamp: "mtime"} }
@@ -54,10 +58,20 @@ func (m *Find) Validate() error {
 		return fmt.Errorf("size: %w", err)
 	}
 	var err error
+	if m.content, err = m.searched(); err != nil {
+		return fmt.Errorf("contains: %w", err)
+	}
 	if m.names, err = m.compile(m.Patterns); err == nil {
 		m.not, err = m.compile(m.Excludes)
 	}
 	return err
+}
+
+func (m *Find) searched() (*regex.Regex, error) {
+	if m.Whole {
+		return regex.Compile(m.Contains, 0)
+	}
+	return regex.Compile(`\A(?:`+m.Contains+`)`, 0)
 }
 
 func (m *Find) compile(patterns []string) (list []*regexp.Regexp, err error) {
@@ -107,7 +121,6 @@ for dir do
 	find $follow "$dir/." -mindepth 1 $walk -exec sh -c 'for f do printf "seen\0"; done' sh {} +
 	find $follow "$dir/." -mindepth 1 $depth $kind -exec sh -c '
 for f do
-	if [ -n "$contains" ] && ! { [ -f "$f" ] && grep -Eq -- "$contains" "$f"; }; then continue; fi
 	s=
 	if [ -n "$sums" ] && [ -f "$f" ]; then s=$(sha1sum <"$f" | cut -d" " -f1); fi
 	printf "file%s|%s|%s\0" "$(stat -c "%f|%a|%u|%g|%s|%i|%d|%h|%b|%B|%X|%Y|%Z|%U|%G" -- "$f" 2>/dev/null || stat -f "%Xp|%Mp%Lp|%u|%g|%z|%i|%d|%l|%b|512|%a|%m|%c|%Su|%Sg" -- "$f")" "$s" "$f"
@@ -121,7 +134,7 @@ func (m *Find) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
 	if err := m.Validate(); err != nil {
 		return failed("find: %v", err), nil
 	}
-	vars := map[string]string{"follow": "", "depth": "", "walk": "", "kind": "", "contains": m.Contains, "sums": flag(m.Checksum)}
+	vars := map[string]string{"follow": "", "depth": "", "walk": "", "kind": "", "sums": flag(m.Checksum)}
 	if m.Follow {
 		vars["follow"] = "-L"
 	}
@@ -160,8 +173,16 @@ func (m *Find) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
 			continue
 		}
 		name := strings.Replace(p[16], "/./", "/", 1)
-		if !m.wanted(path.Base(name), p) || m.Limit > 0 && len(files) >= m.Limit {
+		if m.Limit > 0 && len(files) >= m.Limit || !m.wanted(path.Base(name), p) {
 			continue
+		}
+		if m.Contains != "" && m.FileType == "file" {
+			if has, err := m.contains(ctx, t, name); err != nil || !has {
+				if err != nil {
+					return engine.Result{}, err
+				}
+				continue
+			}
 		}
 		d := statValues(reply{said: map[string]string{"path": name, "checksum": p[15]}}, p[:15])
 		for _, k := range []string{"exists", "readable", "writeable", "executable", "blocks", "block_size"} {
@@ -202,6 +223,54 @@ func (m *Find) wanted(name string, p []string) bool {
 		}
 	}
 	return true
+}
+
+// contains reports whether a file has what is searched for.
+func (m *Find) contains(ctx context.Context, t *engine.Task, name string) (bool, error) {
+	look := &looking{re: m.content, whole: m.Whole}
+	_, err := script{Text: `exec cat <"$1"`, Args: []string{name}, Stdout: look, Keep: 1 << 10}.run(ctx, t)
+	look.end()
+	return look.found, err
+}
+
+// looking searches in what is written to it, of which it keeps a line, or all: at most maxSlurp bytes.
+// Text that is no UTF-8 ends the search.
+type looking struct {
+	re    *regex.Regex
+	whole bool
+	text  []byte
+	found bool
+	lost  bool
+}
+
+func (l *looking) Write(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 && !l.found && !l.lost {
+		line, rest, ends := bytes.Cut(p, []byte("\n"))
+		if l.text = append(l.text, line...); ends {
+			l.text = append(l.text, '\n')
+		}
+		l.lost = len(l.text) > maxSlurp
+		if p = rest; ends && !l.whole {
+			l.match()
+		}
+	}
+	return n, nil
+}
+
+// match looks at the text that was kept, and forgets it.
+func (l *looking) match() {
+	if l.lost = l.lost || !utf8.Valid(l.text); !l.lost {
+		l.found, _ = l.re.MatchString(string(l.text))
+	}
+	l.text = l.text[:0]
+}
+
+// end looks at the rest, once all is written.
+func (l *looking) end() {
+	if len(l.text) > 0 && !l.found && !l.lost {
+		l.match()
+	}
 }
 
 func anyMatch(list []*regexp.Regexp, name string) bool {

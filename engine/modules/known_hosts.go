@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"farm/engine"
+	"farm/inventory/value"
 )
 
 // KnownHosts puts a host's public key into a known_hosts file, or takes it out.
@@ -33,10 +34,20 @@ func (m *KnownHosts) Validate() error {
 		return fmt.Errorf("state %q is neither present nor absent", m.State)
 	case m.State == "present" && len(keyOf(m.Key)) == 0:
 		return errors.New("state: present needs key, as ssh-keyscan prints it")
-	case strings.ContainsAny(m.Name, " \t\n,"):
+	case strings.Contains(m.Name, ","):
+		return errors.New("Comma separated list of names is not supported. Please pass a single name to lookup in the known_hosts file.")
+	case strings.ContainsAny(m.Name, " \t\n"):
 		return fmt.Errorf("%q is no name of a host", m.Name)
+	case m.State == "present" && m.others():
+		return errors.New("Host parameter does not match hashed host field in supplied key")
 	}
 	return nil
+}
+
+// others reports whether the key has names of hosts with it, and name is none of them.
+func (m *KnownHosts) others() bool {
+	w := strings.Fields(m.Key)
+	return len(w) > 0 && w[0] != keyOf(m.Key)[0] && !strings.HasPrefix(w[0], "@") && !names(m.Key, m.Name)
 }
 
 // keyOf is the type, the key and the comment of a line of known_hosts, which may start with
@@ -58,13 +69,23 @@ func (m *KnownHosts) Run(ctx context.Context, t *engine.Task) (engine.Result, er
 		return failed("known_hosts: %v", err), nil
 	}
 	e := editing{path: m.Path, create: true, follow: true}
-	res, err := e.edit(ctx, t, func(old string, _ bool) (string, string, error) { return m.change(old) })
-	if res.Values != nil && !res.Failed {
-		res.Values.Set("name", m.Name)
-		res.Values.Set("key", m.Key)
-		res.Values.Set("state", m.State)
+	var before, after string
+	res, err := e.edit(ctx, t, func(old string, _ bool) (now, msg string, err error) {
+		now, msg, err = m.change(old)
+		before, after = old, now
+		return now, msg, err
+	})
+	if err != nil || res.Failed {
+		return res, err
 	}
-	return res, err
+	r, err := run(ctx, t, fileFuncs+`report "$(untilde "$path")"`, map[string]string{"path": m.Path, "changed": ""})
+	if err != nil {
+		return engine.Result{}, err
+	}
+	path := text(r.get("path"))
+	res.Msg, res.Diff = "", textDiff(path, before, path, after)
+	res.Values = fileValues(r, value.NewDict("name", m.Name, "key", m.Key, "path", path, "hash_host", m.HashHost))
+	return res, nil
 }
 
 func (m *KnownHosts) change(old string) (now, msg string, err error) {
@@ -79,7 +100,7 @@ func (m *KnownHosts) change(old string) (now, msg string, err error) {
 		}
 		switch {
 		case len(want) == 0: // absent, whatever the key
-		case key[0] == want[0] && key[1] == want[1] && m.State == "present" && !have:
+		case key[0] == want[0] && key[1] == want[1] && m.State == "present" && !have && m.HashHost == strings.HasPrefix(line, "|"):
 			have = true
 			b.WriteString(line)
 		case key[0] != want[0]:

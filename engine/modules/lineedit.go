@@ -12,7 +12,8 @@ import (
 type editing struct {
 	path, mode, owner, group, validate string
 	create, backup, follow             bool
-	one                                bool // its diff is of the text alone, as that of replace is
+	one                                bool   // its diff is of the text alone, as that of replace is
+	what                               string // what a message calls the file; "" = Path
 	// tell makes the result's values: msg says what was done, "" = nothing; backup is the
 	// old file's new name, "" = it was not kept. nil = saying.
 	tell func(msg, backup string) *value.Dict
@@ -25,16 +26,14 @@ func (e editing) edit(ctx context.Context, t *engine.Task, change func(old strin
 		e.tell = saying
 	}
 	content := &bounded{left: maxSlurp}
-	read, err := script{Text: strings.Replace(readScript, "echo", `[ -z "$create" ] || exit 44; echo`, 1), Stdout: content, Keep: 4 << 10,
-		Vars: map[string]string{"src": e.path, "create": flag(e.create)}}.run(ctx, t)
+	read, err := script{Text: readScript, Stdout: content, Keep: 4 << 10, Vars: map[string]string{"src": e.path}}.run(ctx, t)
 	if err != nil {
 		return engine.Result{}, err
 	}
-	missing := read.Status == 44 && e.create
+	missing := read.Status == isMissing && e.create
 	switch {
 	case !read.ok() && !missing:
-		read.Stdout = nil
-		return read.failure(""), nil
+		return e.unread(read), nil
 	case content.over:
 		return failed("%q is larger than %d MiB", e.path, maxSlurp>>20), nil
 	}
@@ -70,6 +69,31 @@ func (e editing) edit(ctx context.Context, t *engine.Task, change func(old strin
 	saved, _ := res.Values.Get("backup_file")
 	res.Values = e.tell(msg, value.Text(saved))
 	return res, nil
+}
+
+// unread is the result where the file could not be read.
+func (e editing) unread(r reply) engine.Result {
+	what, path := e.what, text(r.stderr())
+	if what == "" {
+		what = "Path"
+	}
+	var res engine.Result
+	switch r.Status {
+	case isMissing:
+		res = failed("%s %s does not exist !", what, path)
+		res.Values = value.NewDict("rc", int64(257))
+	case isFolder:
+		res = failed("%s %s is a directory !", what, path)
+		res.Values = value.NewDict("rc", int64(256))
+	case isUnreadable:
+		res = failed("%s %s is not readable", what, path)
+	case isBelowFile:
+		res = failed("%s %s is below a file", what, path)
+	default:
+		r.Stdout = nil
+		res = r.failure("")
+	}
+	return res
 }
 
 // attributes reports whether the file got another mode, owner or group than it had, or than a new one has.

@@ -15,8 +15,8 @@ import (
 type Lineinfile struct {
 	Path         string  `yaml:"path|dest|destfile|name,required"` // the file
 	Line         *string `yaml:"line|value"`                       // the line
-	Regexp       string  `yaml:"regexp|regex"`                     // the last line that matches is replaced; with absent all that match go
-	SearchString string  `yaml:"search_string"`                    // as regexp, but plain text
+	Regexp       *string `yaml:"regexp|regex"`                     // the last line that matches is replaced; with absent all that match go
+	SearchString *string `yaml:"search_string"`                    // as regexp, but plain text
 	State        string  `yaml:"state"`                            // present (the default) or absent
 	Backrefs     bool    `yaml:"backrefs"`                         // line may use \1; no match, no change
 	InsertAfter  string  `yaml:"insertafter"`                      // EOF (the default), or a new line goes after the last line that matches this
@@ -38,24 +38,43 @@ func (m *Lineinfile) Validate() error {
 	switch {
 	case m.State != "present" && m.State != "absent":
 		return fmt.Errorf("state %q is neither present nor absent", m.State)
-	case m.Regexp != "" && m.SearchString != "":
-		return errors.New("regexp and search_string exclude each other")
+	case m.Regexp != nil && m.SearchString != nil:
+		return errors.New("regexp and search_string are mutually exclusive")
 	case m.InsertAfter != "" && m.InsertBefore != "":
-		return errors.New("insertafter and insertbefore exclude each other")
+		return errors.New("insertafter and insertbefore are mutually exclusive")
 	case m.State == "present" && m.Line == nil:
 		return errors.New("state: present needs line")
-	case m.State == "present" && m.Backrefs && m.Regexp == "":
+	case m.State == "present" && m.Backrefs && m.Regexp == nil:
 		return errors.New("backrefs needs regexp")
-	case m.State == "absent" && m.Line == nil && m.Regexp == "" && m.SearchString == "":
+	case m.State == "absent" && m.Line == nil && m.Regexp == nil && m.SearchString == nil:
 		return errors.New("state: absent needs line, regexp or search_string")
 	}
-	for _, p := range []struct{ name, text string }{{"regexp", m.Regexp}, {"insertafter", m.InsertAfter}, {"insertbefore", m.InsertBefore}} {
+	for _, p := range []struct{ name, text string }{{"regexp", m.text(m.Regexp)}, {"insertafter", m.InsertAfter}, {"insertbefore", m.InsertBefore}} {
 		if _, err := regex.Compile(p.text, 0); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	_, err := modeText(m.Mode)
-	return err
+	return checkedFile(m.CheckWith, m.Mode)
+}
+
+func (m *Lineinfile) text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// everyLine is why an expression is not what was meant; "" where it may be.
+func (m *Lineinfile) everyLine() string {
+	const why = " is an empty string, which will match every line in the file. " +
+		"This may have unintended consequences, such as replacing the last line in the file rather than appending."
+	switch {
+	case m.Regexp != nil && *m.Regexp == "":
+		return "The regular expression" + why + " If this is desired, use '^' to match every line in the file and avoid this warning."
+	case m.SearchString != nil && *m.SearchString == "":
+		return "The search string" + why
+	}
+	return ""
 }
 
 // Run edits the file.
@@ -65,7 +84,7 @@ func (m *Lineinfile) Run(ctx context.Context, t *engine.Task) (engine.Result, er
 	}
 	mode, _ := modeText(m.Mode)
 	e := editing{path: m.Path, mode: mode, owner: m.Owner, group: m.Group, validate: m.CheckWith, create: m.Create || m.State == "absent",
-		backup: m.Backup, follow: true}
+		backup: m.Backup, follow: true, what: "Destination"}
 	e.tell = func(msg, backup string) *value.Dict { return value.NewDict("msg", msg, "backup", backup) }
 	found, gone := 0, false
 	res, err := e.edit(ctx, t, func(old string, exists bool) (string, string, error) {
@@ -87,17 +106,23 @@ func (m *Lineinfile) Run(ctx context.Context, t *engine.Task) (engine.Result, er
 	default:
 		res.Values.Set("found", int64(found))
 	}
+	if why := m.everyLine(); why != "" && err == nil {
+		res = cautioned(t, res, "%s", why)
+	}
 	return res, err
 }
 
 // matcher says whether a line, without its newline, is one that is looked for.
 func (m *Lineinfile) matcher() (*regex.Regex, func(string) bool, error) {
-	if m.Regexp == "" {
+	if m.Regexp == nil {
 		return nil, func(line string) bool {
-			return m.SearchString != "" && strings.Contains(line, m.SearchString) || m.SearchString == "" && m.Line != nil && line == *m.Line
+			if m.SearchString != nil {
+				return strings.Contains(line, *m.SearchString)
+			}
+			return m.Line != nil && line == *m.Line
 		}, nil
 	}
-	re, err := regex.Compile(m.Regexp, 0)
+	re, err := regex.Compile(*m.Regexp, 0)
 	if err != nil {
 		return nil, nil, err
 	}

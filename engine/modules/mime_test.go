@@ -108,7 +108,7 @@ func manyKinds(t *testing.T, dir string) []string {
 		"binary": "\x00\x01\x02\xfe\xff", "zeros": strings.Repeat("\x00", 5000), "elf": "\x7fELF\x02\x01\x01\x00" + strings.Repeat("\x00", 60),
 		"script": "#!/bin/sh\necho\n", "json": `{"a": [1, 2]}`, "xml": "<?xml version=\"1.0\"?><a/>", "gz": "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03",
 		"fat":  "\xca\xfe\xba\xbe\x00\x00\x00\x02" + strings.Repeat("\x01\x00\x00\x07\x00\x00\x00\x03\x00\x00\x10\x00\x00\x00\x10\x00\x00\x00\x00\x0c", 2) + strings.Repeat("\x00", 5000),
-		"crlf": "a\r\nb\r\n", "a b  c": "blanks\n", " lead and trail ": "x\n", "it's \"quoted\" `x` $HOME": "x\n", "-i": "x\n", "--help": "#!/bin/sh\n",
+		"crlf": "a\r\nb\r\n", "a b  c": "blanks\n", " lead and trail ": "x\n", "it's \"quoted\" `x` $home": "x\n", "-i": "x\n", "--help": "#!/bin/sh\n",
 		"-": "x\n", "ünïcode €": "x\n", "cr\rin\r": "x\n", `back\slash\n`: "x\n", "new\nline": "x\n", "t\tab": "x\n", "\xff\xfe bad": "x\n", "*": "x\n",
 		"a|b": "x\n", "a: b": "x\n", strings.Repeat("n", 250): "x\n",
 	}

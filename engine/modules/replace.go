@@ -39,8 +39,7 @@ func (m *Replace) Validate() error {
 	if e := strings.ToLower(m.Encoding); e != "utf-8" && e != "utf8" {
 		return fmt.Errorf("the encoding %q is not supported; utf-8 is", m.Encoding)
 	}
-	_, err := modeText(m.Mode)
-	return err
+	return checkedFile(m.CheckWith, m.Mode)
 }
 
 // Run edits the file.

@@ -26,7 +26,7 @@ const residentAfter = 2
 // false where the script has to: lost says then that the program may have done it, as no answer has come.
 func askResident(ctx context.Context, t *engine.Task, function, file string, vars map[string]string) (r reply, ok, lost bool) {
 	keeper, can := t.Conn.(engine.Keeper)
-	if !can || t.State == nil || len(t.Env) > 0 || !path.IsAbs(file) || strings.Contains(file, "\x00") {
+	if !can || t.State == nil || len(t.Env) > 0 || !path.IsAbs(file) || strings.ContainsAny(file, "\x00$") {
 		return reply{}, false, false
 	}
 	key := "asked of the resident program"

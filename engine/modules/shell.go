@@ -2,7 +2,6 @@ package modules
 
 import (
 	"context"
-	"errors"
 
 	"farm/engine"
 )
@@ -27,10 +26,13 @@ func (s *Shell) SetFreeForm(text string) { s.freeForm = text }
 
 // Validate wants one script.
 func (s *Shell) Validate() error {
-	if (s.freeForm == "") == (s.Cmd == "") {
-		return errors.New("give the command either as text or as cmd")
+	given := 0
+	for _, is := range []bool{s.freeForm != "", s.Cmd != ""} {
+		if is {
+			given++
+		}
 	}
-	return nil
+	return oneCommand(given, "give the command either as text or as cmd, not both")
 }
 
 // Run runs the script.

@@ -45,7 +45,7 @@ func (m *Stat) Validate() error {
 
 const statScript = fileFuncs + `
 statfile() {
-case $path in '~'*) path=$(untilde "$path") ;; esac
+case $path in '~'* | *'$'*) path=$(untilde "$path") ;; esac
 say path "$path"
 if [ ! -e "$path" ] && [ ! -L "$path" ]; then exit 0; fi
 if [ -L "$path" ]; then

@@ -57,7 +57,7 @@ func (s *system) alone(names ...string) {
 // module is bench's for the modules of systemModules.
 func (s *system) module(name, args string) engine.Module {
 	s.Helper()
-	for _, def := range systemModules() {
+	for _, def := range All() {
 		if def.Name != name {
 			continue
 		}

@@ -2,7 +2,6 @@ package modules
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -37,26 +36,30 @@ type Template struct {
 	BlockEnd      string `yaml:"block_end_string"`      // what stands behind it
 	CommentStart  string `yaml:"comment_start_string"`  // what stands before a comment, in place of {#
 	CommentEnd    string `yaml:"comment_end_string"`    // what stands behind it
+	Encoding      string `yaml:"output_encoding"`       // of the file: utf-8, ascii, latin-1, windows-1252, utf-16
+	Flags         string `yaml:"attributes|attr"`       // flags as chattr takes them: A, +i, -a or =d
 	UnsafeWrites  bool   `yaml:"unsafe_writes"`         // accepted: a file that cannot be replaced is written in place
 }
 
-func newTemplate() engine.Module { return &Template{Force: true, TrimBlocks: true, Newline: "\n"} }
+func newTemplate() engine.Module {
+	return &Template{Force: true, TrimBlocks: true, Newline: "\n", Encoding: "utf-8"}
+}
 
 // Validate checks the mode.
 func (m *Template) Validate() error {
-	if m.Check != "" && !strings.Contains(m.Check, "%s") {
-		return errors.New("validate must hold %s, for the file's name")
-	}
 	switch m.Newline {
 	case "\n", "\r", "\r\n", `\n`, `\r`, `\r\n`:
 	default:
 		return fmt.Errorf(`newline_sequence %q is none of \n, \r, \r\n`, m.Newline)
 	}
-	if m.Mode == "preserve" {
-		return nil
+	if _, err := encoded("", m.Encoding); err != nil {
+		return fmt.Errorf("output_encoding: %w", err)
 	}
-	_, err := modeText(m.Mode)
-	return err
+	mode := m.Mode
+	if mode == "preserve" {
+		mode = nil
+	}
+	return checkedFile(m.Check, mode)
 }
 
 // Run renders and writes.
@@ -84,7 +87,7 @@ func (m *Template) Run(ctx context.Context, t *engine.Task) (engine.Result, erro
 		out = strings.ReplaceAll(out, "\n", nl)
 	}
 	p := putting{dest: m.Dest, name: path.Base(file), owner: m.Owner, group: m.Group,
-		validate: m.Check, backup: m.Backup, keep: !m.Force, follow: m.Follow}
+		validate: m.Check, backup: m.Backup, keep: !m.Force, follow: m.Follow, flags: m.Flags}
 	if m.Mode == "preserve" {
 		st, err := statFile(t.Files, file)
 		if err != nil {
@@ -94,7 +97,11 @@ func (m *Template) Run(ctx context.Context, t *engine.Task) (engine.Result, erro
 	} else {
 		p.mode, _ = modeText(m.Mode)
 	}
-	p.content([]byte(out))
+	b, err := encoded(out, m.Encoding)
+	if err != nil {
+		return failed("template: %v", err), nil
+	}
+	p.content(b)
 	p.src = file
 	return p.put(ctx, t)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"farm/engine/enginetest"
+	"farm/inventory/value"
 )
 
 func (b *bench) sh(line string) {
@@ -92,6 +93,14 @@ func TestKnownHosts(t *testing.T) {
 	}
 	b.twice("known_hosts", args("state: absent"))
 	b.check("known_hosts", args("state: present"), "failed")
+	b.check("known_hosts", args("key: other "+key), "failed")
+	b.check("known_hosts", args("key: host "+key), "changed")
+	b.twice("known_hosts", args("hash_host: true, key: "+key))
+	b.twice("known_hosts", args("key: "+key))
+	diff, _ := b.check("known_hosts", args("state: absent"), "changed").Diff.(*value.Dict)
+	if before, _ := diff.Get("before"); before != "host "+key+"\n" {
+		t.Errorf("before: %q", before)
+	}
 }
 
 func TestOpensshKeypair(t *testing.T) {

@@ -35,7 +35,7 @@ func newUnarchive() engine.Module { return &Unarchive{Copy: true, Certs: true} }
 // Validate checks what goes together.
 func (m *Unarchive) Validate() error {
 	if len(m.Include) > 0 && len(m.Exclude) > 0 {
-		return errors.New("include and exclude exclude each other")
+		return errors.New("include and exclude are mutually exclusive")
 	}
 	if !m.Certs {
 		return errors.New("validate_certs: false is not supported")
@@ -49,6 +49,7 @@ func (m *Unarchive) Validate() error {
 // names from the archive; tar's --compare is not in busybox.
 const unarchiveScript = fileFuncs + `
 changed=
+wants() { has "$1" || die "Unable to find required program \"$1\": install the package of that name"; }
 dest=$(untilde "$dest")
 if [ -n "$creates" ]; then
 	creates=$(untilde "$creates")
@@ -83,11 +84,11 @@ esac
 new=$tmp/new
 mkdir -- "$new" || exit
 if [ $kind = zip ]; then
-	need unzip
+	wants unzip
 	unzip -qo "$src" -d "$new" "$@" >&2 || [ $? = 1 ] || exit
 else
-	need tar
-	[ $kind = tar ] || need $kind
+	wants tar
+	[ $kind = tar ] || wants $kind
 	if [ $kind = tar ]; then tar -xpf "$src" -C "$new" "$@" >&2 || die "the archive $src cannot be unpacked; it is no zip, and tar says no"
 	else { $kind -dc <"$src" || : >"$tmp/bad"; } | tar -xpf - -C "$new" "$@" >&2 || exit; fi
 	[ ! -e "$tmp/bad" ] || die "the archive $src is damaged: $kind says no"

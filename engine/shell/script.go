@@ -218,7 +218,7 @@ func settingText(cmd engine.Cmd) string {
 		t.WriteString("export " + k + "=" + alwaysQuote(cmd.Env[k]) + "\n")
 	}
 	if cmd.Dir != "" {
-		t.WriteString("cd " + dirWord(cmd.Dir) + " || exit\n")
+		t.WriteString("cd -P " + dirWord(cmd.Dir) + " || exit\n")
 	}
 	return t.String()
 }
