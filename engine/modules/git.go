@@ -281,7 +281,7 @@ say after "$after"
 if [ -n "$new" ] || [ "$after" != "$before" ]; then say changed 1; fi
 `
 
-var archiveName = regexp.MustCompile(`\.(?:zip|tar|gz|tgz)$`)
+var archiveEnding = regexp.MustCompile(`\.(?:zip|tar|gz|tgz)$`)
 
 // Validate checks what types cannot say.
 func (m *gitModule) Validate() error {
@@ -301,7 +301,7 @@ func (m *gitModule) Validate() error {
 		return errors.New("accept_hostkey and accept_newhostkey are mutually exclusive")
 	case m.ArchivePrefix != "" && m.Archive == "":
 		return errors.New("archive_prefix goes with archive")
-	case m.Archive != "" && !archiveName.MatchString(m.Archive):
+	case m.Archive != "" && !archiveEnding.MatchString(m.Archive):
 		return fmt.Errorf("archive: %q ends with none of .zip, .tar, .tar.gz and .tgz", m.Archive)
 	case m.Version == "" || m.Remote == "":
 		return errors.New("version and remote must not be empty")

@@ -30,6 +30,7 @@ type putting struct {
 	mode     string                        // by modeText
 	owner    string
 	group    string
+	flags    string // for chattr; "" = as they are
 	validate string // command that must accept the file, %s in it
 	backup   bool   // keep the old content beside it
 	keep     bool   // leave a file alone that is there already (force: false)
@@ -49,7 +50,7 @@ func (p *putting) content(b []byte) {
 const putScript = fileFuncs + `
 putfile() {
 changed=
-case $dest in '~'*) dest=$(untilde "$dest") ;; esac
+case $dest in '~'* | *'$'*) dest=$(untilde "$dest") ;; esac
 case $dest in
 */)
 	if [ ! -d "$dest" ] && [ -n "$name" ]; then
@@ -134,7 +135,10 @@ if [ "$old" != "$sum" ]; then
 		'' | *[!0-7]*) chmod =rw "$tmp" ;;
 		esac
 	fi
+	set -- "$farm_flags"
+	farm_flags= # they go to the file in its place: one that may not be changed cannot be moved
 	attrs "$tmp"
+	farm_flags=$1
 	if [ -n "$validate" ]; then
 		farm_v="'$(printf %s "$tmp" | sed "s/'/'\\\\''/g")'"
 		sh -c "${validate%%%s*}$farm_v${validate#*%s}" >&2 </dev/null || die "the check \"$validate\" refuses the file"
@@ -152,7 +156,7 @@ if [ "$old" != "$sum" ]; then
 	elif mv -f -- "$tmp" "$dest"; then moved=1; fi
 	if [ -n "$moved" ]; then
 		trap - EXIT # one program less to start
-		if [ -n "$told" ]; then tellplace "$dest"; exit 0; fi
+		if [ -n "$told" ] && [ -z "$farm_flags" ]; then tellplace "$dest"; exit 0; fi
 		mode= owner= group= # it has them
 	else cat <"$tmp" >"$dest" || exit; fi
 fi
@@ -194,7 +198,7 @@ func (p putting) putting(ctx context.Context, t *engine.Task) (reply, engine.Res
 	vars := map[string]string{
 		"dest": p.dest, "name": p.name, "sum": p.sum, "from": p.from, "mode": p.mode, "owner": p.owner, "group": p.group,
 		"validate": p.validate, "keep": flag(p.keep), "follow": flag(p.follow), "check": flag(t.Check), "token": token(),
-		"parents": p.parents, "send": "", "inline": "", "backup": "", "diff": "", "shown": "",
+		"parents": p.parents, "farm_flags": p.flags, "send": "", "inline": "", "backup": "", "diff": "", "shown": "",
 	}
 	if t.Diff && p.open != nil {
 		vars["diff"] = strconv.Itoa(maxDiff)
@@ -274,7 +278,7 @@ func (p putting) try(ctx context.Context, t *engine.Task, vars map[string]string
 
 // plain reports whether the program that is kept for it can write the file.
 func (p putting) plain(t *engine.Task) bool {
-	return !t.Check && !t.Diff && p.validate == "" && !p.backup && !p.keep && !strings.HasSuffix(p.dest, "/")
+	return !t.Check && !t.Diff && p.validate == "" && !p.backup && !p.keep && p.flags == "" && !strings.HasSuffix(p.dest, "/")
 }
 
 // ask has the program that is kept for it write content, or runs s.
@@ -318,8 +322,8 @@ func contentFunc(b []byte) string {
 	f.WriteString("content() { printf '")
 	for i, c := range b {
 		switch {
-		case c == '-' && i == 0: // printf would read options
-			f.WriteString(`\055`)
+		case i == 0 && c == '-': // no option
+			f.WriteString("\\055")
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte(" \n._,:;=+-/()[]{}#", c) >= 0:
 			f.WriteByte(c)
 		default:
