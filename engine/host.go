@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"farm/inventory"
@@ -121,3 +122,21 @@ type Machine interface {
 type Snapshotter interface {
 	Snapshot(ctx context.Context, now, next []MachineDisk, quiesce bool) error
 }
+
+// Resumer is a machine whose guest can be kept with its memory, and resume from it in another machine.
+type Resumer interface {
+	// Remember is Snapshot that puts the guest's memory of the same moment into a new file.
+	// The guest stands still meanwhile, and goes on. After an error the disks go on where
+	// they were, as far as it can be told; what is left of the file is the caller's.
+	Remember(ctx context.Context, now, next []MachineDisk, file string) error
+	// Memory describes a file of Remember, which this machine has made; an error if it is
+	// none that Resume takes.
+	Memory(ctx context.Context, file string) (Memory, error)
+	// Resume starts the machine, which is off, from a memory; its disks must hold what
+	// they held then. ErrUnfit, wrapped, with the reason if it cannot be, and nothing was
+	// started; after another error the machine may run or not.
+	Resume(ctx context.Context, m Memory) error
+}
+
+// ErrUnfit is wrapped where a machine cannot resume from a memory, as it or its host differs.
+var ErrUnfit = errors.New("its memory does not fit")

@@ -47,6 +47,7 @@ type Layer struct {
 	ParentID string        `json:"parent_id,omitempty"`
 	Disks    []MachineDisk `json:"disks"`
 	NVRAM    string        `json:"nvram,omitempty"`
+	Memory   *Memory       `json:"memory,omitempty"` // of the guest that ran on the disks; nil = none was kept
 	// Kernel is the definition's, with absolute paths on the host; zero = none.
 	Kernel   inventory.Kernel `json:"kernel,omitzero"`
 	HostKeys []string         `json:"host_keys,omitempty"` // SSH host keys that the guest will show
@@ -55,6 +56,14 @@ type Layer struct {
 	Bytes    int64            `json:"bytes"`  // on disk, without its parents
 	VM       string           `json:"vm"`     // id of the VM it was made by
 	Inputs   []Input          `json:"inputs"` // what the key was made from, in order
+}
+
+// Memory is the memory of a running guest, of the moment when a layer's disks were frozen.
+type Memory struct {
+	Path  string `json:"path"`  // file on the host, of the form that its driver saves guests in
+	Bytes int64  `json:"bytes"` // of the file
+	// Needs is what has to be the same where a guest resumes from it, beside the layer: "QEMU": "7.2.22".
+	Needs map[string]string `json:"needs"`
 }
 
 // Input is one thing that a layer's key depends on.
@@ -73,6 +82,7 @@ type FreezeSpec struct {
 	Parent    Layer
 	Disks     []MachineDisk // the overlays, in the parent's order; read-only ones are left alone
 	NVRAM     string        // file on the host; "" = none
+	Memory    *Memory       // its file goes into the layer, as the disks do; nil = none
 	HostKeys  []string
 	VM        string
 	Inputs    []Input

@@ -53,6 +53,45 @@ func TestFreezeMakesChain(t *testing.T) {
 	}
 }
 
+func TestMemoryGoesIntoTheLayer(t *testing.T) {
+	h := newHost(t)
+	s := open(t, h)
+	l := base(t, s, preparation(nil))
+	dir := filepath.Join(h.home, "vm")
+	spec := freezeSpec(l, overlay(t, s, l, dir), "a")
+	spec.Memory = &engine.Memory{Path: filepath.Join(dir, "memory"), Bytes: 1 << 20, Needs: map[string]string{"QEMU": "7.2.22"}}
+	if _, err := s.Freeze(t.Context(), spec); err == nil {
+		t.Fatal("a layer was made without the memory that it was to have")
+	}
+	if _, err := s.Find(t.Context(), spec.Key); !errors.Is(err, engine.ErrNotExist) {
+		t.Fatalf("half a layer: %v", err)
+	}
+	if err := os.WriteFile(spec.Memory.Path, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	clean, err := s.Freeze(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := s.Find(t.Context(), clean.Key)
+	if err != nil || found.Memory == nil || found.Memory.Needs["QEMU"] != "7.2.22" || found.Bytes < 1<<20 {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	if st, err := os.Stat(found.Memory.Path); err != nil || st.Mode().Perm()&0o077 != 0 {
+		t.Errorf("the memory in the layer: %v, %v", st, err)
+	}
+	if _, err := os.Stat(spec.Memory.Path); !errors.Is(err, os.ErrNotExist) {
+		t.Error("the memory is still in the machine's folder")
+	}
+	os.Chmod(found.Memory.Path, 0o600)
+	if err := os.WriteFile(found.Memory.Path, []byte("shorter"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Find(t.Context(), clean.Key); err == nil || !strings.Contains(err.Error(), "written after") {
+		t.Errorf("a memory that was written: %v", err)
+	}
+}
+
 func TestOnlyOneMakesALayer(t *testing.T) {
 	h := newHost(t)
 	s, other := open(t, h), open(t, h)

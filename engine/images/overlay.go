@@ -178,6 +178,13 @@ func (s *Store) freezeIn(ctx context.Context, dir string, m engine.FreezeSpec) (
 			return l, nil, err
 		}
 	}
+	if m.Memory != nil {
+		memory := *m.Memory
+		memory.Path = path.Join(s.layerDir(m.Key), "memory")
+		l.Memory = &memory
+		files = append(files, stamp{Path: memory.Path})
+		args, moved = append(args, m.Memory.Path, "memory"), append(moved, m.Memory.Path)
+	}
 	if _, err := s.shWithin(ctx, shortly*10, freezeScript, args...); err != nil {
 		return l, moved, err
 	}

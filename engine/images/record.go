@@ -312,9 +312,13 @@ func (s *Store) publish(ctx context.Context, from string, l engine.Layer, files 
 			inner[i] = path.Join(from, rel)
 		}
 	}
+	private := "" // a memory shows more than disks do: keys in use, passwords that were typed
+	if l.Memory != nil {
+		private = "memory"
+	}
 	out, err := s.shWithin(ctx, 30*time.Minute, `
-cd "$1" && find . -type f -exec chmod 0444 {} + && find . -type d -exec chmod 0755 {} + &&
-{ find . -type f -exec sync {} + 2>/dev/null || sync; } && du -sk .`, from)
+cd "$1" && find . -type f -exec chmod 0444 {} + && { [ "$2" != memory ] || chmod 0400 memory; } && find . -type d -exec chmod 0755 {} + &&
+{ find . -type f -exec sync {} + 2>/dev/null || sync; } && du -sk .`, from, private)
 	if err != nil {
 		return l, err
 	}

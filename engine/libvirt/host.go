@@ -45,6 +45,7 @@ type Host struct {
 	caps  kept[engine.Capabilities]
 	ports sync.Mutex // held while a port is allotted
 	asked asked
+	made  makers
 }
 
 var _ engine.Host = (*Host)(nil)
