@@ -38,6 +38,13 @@ type Run struct {
 	KVM     bool    // accelerated
 	Scale   float64 // multiplies every deadline; over 1 when emulated
 
+	Memory Memorize // whether guests' memories are kept and used
+	// Said is what a phase tells of how it went well, for people; the runner puts it into the
+	// phase's event and clears it.
+	Said string
+	// Slow is whether the guest's boot took so long that resuming from a memory pays.
+	Slow bool
+
 	// Template is the user's domain template, rendered; "" = farm builds the domain.
 	Template string
 
@@ -50,6 +57,16 @@ type Run struct {
 	Machine Machine       // nil before startup
 	Conn    Conn          // the guest; nil while it is not reached
 }
+
+// Memorize is whether guests' memories are kept beside disks and resumed from: the variable snapshot_memory.
+type Memorize string
+
+// The ways to keep memories.
+const (
+	NoMemory   Memorize = ""
+	AllMemory  Memorize = "true" // with every state that is kept
+	AutoMemory Memorize = "auto" // with init, where it pays
+)
 
 // CachedState says what a cached state of a VM is called and what it depends on.
 type CachedState struct {

@@ -42,24 +42,47 @@ func (p create) Run(ctx context.Context, r *engine.Run) error {
 	if err := syncGuest(ctx, r); err != nil {
 		return err
 	}
-	frozen := r.Disks
-	next, err := r.Layers.Continue(ctx, state.Key, frozen, r.HostDir)
+	next, err := r.Layers.Continue(ctx, state.Key, r.Disks, r.HostDir)
 	if err != nil {
 		return fmt.Errorf("layer %q: %w", state.Name, err)
 	}
-	if err := snap.Snapshot(ctx, frozen, next, true); err != nil {
-		r.States = nil // nobody knows on which files the disks are now
-		return fmt.Errorf("layer %q: %w", state.Name, err)
+	memory, err := p.freeze(ctx, r, snap, next)
+	if err == nil {
+		err = p.keep(ctx, r, state, next, memory)
 	}
+	if err != nil {
+		// Nobody knows on which files the disks are now, or these are no layer: nothing more can be kept.
+		r.States = nil
+		err = fmt.Errorf("layer %q: %w", state.Name, err)
+	}
+	if r.Conn == nil {
+		err = errors.Join(err, again(ctx, r))
+	}
+	return err
+}
+
+// freeze lets the disks go on in next, with the guest's memory kept if that is wished and can be.
+func (p create) freeze(ctx context.Context, r *engine.Run, snap engine.Snapshotter, next []engine.MachineDisk) (*engine.Memory, error) {
+	wanted, why := p.remembers(r)
+	if wanted {
+		return remember(ctx, r, snap, next)
+	}
+	if why != "" {
+		warnMemory(r, errors.New(why))
+	}
+	return nil, snap.Snapshot(ctx, r.Disks, next, true)
+}
+
+// keep makes the layer of disks that were frozen.
+func (p create) keep(ctx context.Context, r *engine.Run, state engine.CachedState, next []engine.MachineDisk, memory *engine.Memory) error {
+	frozen := r.Disks
 	r.Disks = next
 	layer, err := r.Layers.Freeze(ctx, engine.FreezeSpec{
 		Key: state.Key, Name: state.Name, Parent: r.Layer, Disks: frozen,
-		NVRAM: nvram(ctx, r), HostKeys: r.Layer.HostKeys, VM: r.VM.ID, Inputs: state.Inputs,
+		NVRAM: nvram(ctx, r), Memory: memory, HostKeys: r.Layer.HostKeys, VM: r.VM.ID, Inputs: state.Inputs,
 	})
 	if err != nil {
-		// The disks stand on files that are no layer: nothing more can be kept of them.
-		r.States = nil
-		return fmt.Errorf("layer %q: %w", state.Name, err)
+		return err
 	}
 	r.Layer = layer
 	return nil

@@ -38,8 +38,5 @@ func (p startup) Run(ctx context.Context, r *engine.Run) error {
 		return err
 	}
 	r.Machine = m
-	if err := m.Start(ctx); err != nil {
-		return err
-	}
-	return reach(ctx, r)
+	return begin(ctx, r)
 }

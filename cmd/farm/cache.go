@@ -35,8 +35,9 @@ type cached struct {
 	VM      string    `json:"vm,omitempty"`
 	Owner   string    `json:"owner,omitempty"`
 	Parent  string    `json:"parent,omitempty"`
-	Users   []string  `json:"users"` // machines whose disks stand on it
-	Bytes   int64     `json:"bytes"` // without what it stands on
+	Users   []string  `json:"users"`                  // machines whose disks stand on it
+	Bytes   int64     `json:"bytes"`                  // without what it stands on
+	Memory  int64     `json:"memory_bytes,omitempty"` // of them, a guest's memory
 	Created time.Time `json:"created"`
 	Used    time.Time `json:"used"`
 
@@ -89,6 +90,10 @@ func (h *hypervisor) cached(ctx context.Context) ([]cached, error) {
 	}
 	all := make([]cached, 0, len(layers)+len(fetched))
 	for _, l := range layers {
+		memory := int64(0)
+		if l.Memory != nil {
+			memory = l.Memory.Bytes
+		}
 		users := []string{}
 		for _, dir := range l.Users {
 			if name := path.Base(dir); !slices.Contains(users, name) {
@@ -96,7 +101,7 @@ func (h *hypervisor) cached(ctx context.Context) ([]cached, error) {
 			}
 		}
 		all = append(all, cached{Host: h.Name, Kind: "layer", ID: l.Key, Name: l.Name, VM: l.VM, Owner: l.Owner, Parent: l.Parent, Users: users,
-			Bytes: l.Bytes, Created: l.Created, Used: l.Used, on: h})
+			Bytes: l.Bytes, Memory: memory, Created: l.Created, Used: l.Used, on: h})
 	}
 	for _, d := range fetched {
 		all = append(all, cached{Host: h.Name, Kind: "download", ID: d.Names[0], Name: "download", Users: []string{}, Bytes: d.Bytes, Created: d.Created, Used: d.Used,
@@ -112,7 +117,7 @@ func newCacheListCommand(a *app) *cobra.Command {
 		Use:   "list [INVENTORY]",
 		Short: "List the disk states and downloads that are kept",
 		Long: "List the disk states and downloads that the hypervisors of INVENTORY keep; without it this machine's own:\n" +
-			"their size without what they stand on, their age, who has them, and when they were used last.",
+			"their size without what they stand on, how much of it is a guest's memory, their age, who has them, and when they were used last.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withCaches(cmd.Context(), args, &flags, func(all []cached) error {
@@ -130,11 +135,15 @@ func (a *app) printCaches(all []cached, asJSON bool, now time.Time) error {
 		return a.printJSON(all)
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "HOST\tID\tNAME\tSIZE\tAGE\tUSED\tOWNER\tVM\tUSERS")
+	fmt.Fprintln(w, "HOST\tID\tNAME\tSIZE\tMEMORY\tAGE\tUSED\tOWNER\tVM\tUSERS")
 	total := int64(0)
 	for _, c := range all {
 		total += c.Bytes
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s ago\t%s\t%s\t%s\n", c.Host, c.short(), c.Name, sizeText(c.Bytes), age(now.Sub(c.Created)), age(now.Sub(c.Used)),
+		memory := "-"
+		if c.Memory > 0 {
+			memory = sizeText(c.Memory)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s ago\t%s\t%s\t%s\n", c.Host, c.short(), c.Name, sizeText(c.Bytes), memory, age(now.Sub(c.Created)), age(now.Sub(c.Used)),
 			dash(c.Owner), dash(c.VM), dash(strings.Join(c.Users, ",")))
 	}
 	if err := w.Flush(); err != nil {

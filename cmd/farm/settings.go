@@ -38,6 +38,7 @@ func limitsOf(inv *inventory.Inventory, vm inventory.VM) (runner.Settings, error
 		Revision: get.text("project_revision", "0"),
 		Cache:    get.text("snapshot_type", "external") != "none",
 	}
+	memory := get.value("snapshot_memory")
 	allowed := get.value("allowed_phases")
 	timeout := get.value("phase_timeout")
 	age := get.value("phase_max_age")
@@ -49,6 +50,9 @@ func limitsOf(inv *inventory.Inventory, vm inventory.VM) (runner.Settings, error
 		return s, engine.Blame(engine.UserFault, err)
 	}
 	if s.MaxAge, err = maxAges(age); err != nil {
+		return s, engine.Blame(engine.UserFault, err)
+	}
+	if s.Memory, err = memorize(memory); err != nil {
 		return s, engine.Blame(engine.UserFault, err)
 	}
 	s.Timeout, err = timeouts(timeout)
@@ -66,6 +70,7 @@ var settingRules = value.Rules{
 	{Path: "project_id", Rule: value.Matching(oneLine, "text of one line")},
 	{Path: "project_revision", Rule: value.Matching(oneLine, "text of one line")},
 	{Path: "snapshot_type", Rule: value.OneOf("external", "internal", "none")},
+	{Path: "snapshot_memory", Rule: memoryMode},
 	{Path: "allowed_phases", Rule: phaseList},
 	{Path: "phase_timeout", Rule: phaseTimeout},
 	{Path: "phase_max_age", Rule: func(any) (string, string) { return "", "" }}, // checkMaxAge
@@ -101,6 +106,33 @@ func phaseTimeout(v any) (what, hint string) {
 	}
 	what, _ = value.Time(v)
 	return what, `a time above 0 such as "30m", or a mapping from phases to times`
+}
+
+// memoryMode takes what memorize does.
+func memoryMode(v any) (what, hint string) {
+	if _, err := memorize(v); err != nil {
+		_, hint := value.OneOf("true", "false", "auto")(v)
+		return fmt.Sprintf("is %q", value.Text(v)), hint
+	}
+	return "", ""
+}
+
+// memorize reads snapshot_memory; nothing is false.
+func memorize(v any) (engine.Memorize, error) {
+	if v == nil {
+		return engine.NoMemory, nil
+	}
+	if v == string(engine.AutoMemory) {
+		return engine.AutoMemory, nil
+	}
+	yes, err := value.ParseBool(v)
+	switch {
+	case err != nil:
+		return engine.NoMemory, fmt.Errorf("snapshot_memory is %q, not one of true, false, auto", value.Text(v))
+	case yes:
+		return engine.AllMemory, nil
+	}
+	return engine.NoMemory, nil
 }
 
 func becomeMethod(v any) (what, hint string) {
@@ -283,7 +315,7 @@ func timeouts(v any) (func(string) time.Duration, error) {
 // layer's key. Neither are Ansible's own (how the guest is reached) nor magic ones.
 var steering = map[string]bool{
 	"allowed_phases": true, "phase_timeout": true, "phase_max_age": true, "config": true, "groups": true, "hostvars": true, "group_names": true,
-	"playbook_dir": true, "omit": true, "vm": true, "kvm_host": true, "snapshot_type": true,
+	"playbook_dir": true, "omit": true, "vm": true, "kvm_host": true, "snapshot_type": true, "snapshot_memory": true,
 	"wait_until_reachable": true, "wait_until_port_reachable": true, "connection_timeout": true,
 	"retry_count": true, "retry_delay": true, "project_revision": true, "project_id": true,
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"farm/engine"
 	"farm/inventory/value"
 	"farm/phases"
 )
@@ -37,6 +38,22 @@ func TestAllowedPhasesTakesPhases(t *testing.T) {
 				t.Errorf("got %v for %v", got, list)
 			}
 		})
+	}
+}
+
+func TestMemorizeTakesThreeWords(t *testing.T) {
+	for _, c := range []struct {
+		in   any
+		want engine.Memorize
+		ok   bool
+	}{
+		{nil, engine.NoMemory, true}, {false, engine.NoMemory, true}, {"no", engine.NoMemory, true},
+		{true, engine.AllMemory, true}, {"true", engine.AllMemory, true}, {"auto", engine.AutoMemory, true},
+		{"maybe", "", false}, {[]any{}, "", false},
+	} {
+		if got, err := memorize(c.in); got != c.want || (err == nil) != c.ok {
+			t.Errorf("%v: %q, %v", c.in, got, err)
+		}
 	}
 }
 

@@ -73,7 +73,11 @@ func (p *Plain) vmEnded(e engine.Event, s *engine.State) {
 func (p *Plain) phaseEnded(e engine.Event) {
 	switch e.Status {
 	case engine.OK:
-		p.line(e, fmt.Sprintf("%s done in %s", e.Phase, elapsed(e)))
+		text := fmt.Sprintf("%s done in %s", e.Phase, elapsed(e))
+		if e.Text != "" {
+			text += ": " + e.Text
+		}
+		p.line(e, text)
 	case engine.Skipped:
 		p.line(e, fmt.Sprintf("%s skipped: %s", e.Phase, e.Text))
 	case engine.Ignored: // a warning follows, and says why

@@ -108,8 +108,8 @@ type Settings struct {
 	MaxAge func(phase string) time.Duration
 	// Template is the user's domain template, rendered; "" = none.
 	Template string
-	// SnapshotType is "external", or "" for none.
-	Cache bool
+	Cache    bool            // states are kept and used
+	Memory   engine.Memorize // guests' memories are kept and used with them
 }
 
 // run is the state of Run's loop; the loop's goroutine owns it.

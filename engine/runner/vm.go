@@ -84,7 +84,7 @@ func (v *vmRun) prepare(ctx context.Context, host string) (err error) {
 			v.KVM = false
 			v.Run.Emit(engine.Event{Kind: engine.Progress, Text: "emulated, as virt_domain asks"})
 		}
-		v.Allowed, v.Template = v.settings.Allowed, v.settings.Template
+		v.Allowed, v.Template, v.Memory = v.settings.Allowed, v.settings.Template, v.settings.Memory
 		v.scale()
 		v.Name = machineName(v.Run.VM.ID, v.ID)
 		v.HostDir = path.Join(v.back.Dir, "machines", v.Name)
@@ -200,7 +200,7 @@ func (v *vmRun) steps(ctx, hard context.Context, steps []engine.Step) {
 		v.reached = v.reached || v.Conn != nil
 		switch {
 		case err == nil:
-		case creates(name) && ctx.Err() == nil:
+		case creates(name) && ctx.Err() == nil && v.alive(err):
 			v.warn("%v; the run goes on without it", err)
 		case v.replaceable(name) && ctx.Err() == nil:
 			v.warn("%v; falling back", err)
@@ -223,6 +223,10 @@ func (v *vmRun) replaceable(phase string) bool {
 	_, given := v.Start[v.Run.VM.ID]
 	return restores(phase) && !given
 }
+
+// alive reports whether the guest can still be worked with after a layer was not made; without it no
+// phase that tests would run.
+func (v *vmRun) alive(err error) bool { return v.Conn != nil && !errors.Is(err, engine.ErrUnreachable) }
 
 // replan lists the steps that are left when a state could not be restored.
 func (v *vmRun) replan(ctx context.Context, restored string) []engine.Step {
@@ -268,16 +272,17 @@ func (v *vmRun) timed(ctx context.Context, phase string, f func() error) error {
 	defer func() { v.Run.Emit = emit }()
 	begun := time.Now()
 	v.Run.Emit(engine.Event{Kind: engine.PhaseStarted})
+	v.Said = ""
 	err := f()
 	if errors.Is(ctx.Err(), context.Canceled) && engine.FaultOf(err) == engine.FarmFault {
 		err = &engine.FaultError{Fault: engine.Cancelled, Err: err}
 	}
-	e := engine.Event{Kind: engine.PhaseEnded, Status: engine.OK, ElapsedMS: time.Since(begun).Milliseconds()}
+	e := engine.Event{Kind: engine.PhaseEnded, Status: engine.OK, Text: v.Said, ElapsedMS: time.Since(begun).Milliseconds()}
 	if why, ok := engine.SkippedWhy(err); ok {
 		e.Status, e.Text, err = engine.Skipped, why, nil
 	} else if err != nil {
 		e.Status, e.Fault, e.Text = statusOf(err), engine.FaultOf(err), reason(err)
-		if (creates(phase) || v.replaceable(phase)) && ctx.Err() == nil {
+		if (creates(phase) && v.alive(err) || v.replaceable(phase)) && ctx.Err() == nil {
 			e.Status = engine.Ignored // it costs the layer, not the run
 		}
 	}
