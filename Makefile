@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
-.PHONY: all build setup setup-test demo test unit e2e lint vuln conformance bench bench-list bench-task bench-layer bench-input bench-play bench-copy bench-key docs clean help
+.PHONY: all build setup setup-test demo test unit e2e lint vuln conformance bench bench-list bench-task bench-layer bench-resume bench-input bench-play bench-copy bench-key docs clean help
 
 all: build
 
@@ -62,6 +62,9 @@ bench-task: ## the cost of a task against a bare round trip, ansible and mitogen
 
 bench-layer: build ## a cached run against the guest's own boot time
 	go run ./bench/layer
+
+bench-resume: build ## resuming a guest from its memory against its boot, and against virsh restore
+	go run ./bench/resume
 
 bench-key: ## the keys of the states that 1,000 VMs want
 	go run ./bench/key

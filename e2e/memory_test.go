@@ -12,12 +12,13 @@ import (
 	"farm/engine"
 )
 
-// withPerl puts this machine's Perl into the tiny guest, which is of the same release.
+// withPerl puts this machine's Perl into the tiny guest, which is of the same release; it comes
+// last, so that farm does not find one that cannot run.
 const withPerl = `- copy: {src: "{{ item.src }}", dest: "{{ item.dest }}", mode: "0755"}
   loop:
-    - {src: /usr/bin/perl, dest: /usr/bin/perl}
     - {src: /lib/x86_64-linux-gnu/libcrypt.so.1, dest: /usr/lib/libcrypt.so.1}
     - {src: /lib/x86_64-linux-gnu/libm.so.6, dest: /usr/lib/libm.so.6}
+    - {src: /usr/bin/perl, dest: /usr/bin/perl}
 - command: perl -e 'print "perl works"'
 - {name: Only in memory, shell: echo kept >/run/mark}
 `
