@@ -78,11 +78,11 @@ func resume(ctx context.Context, r *engine.Run) error {
 	return nil
 }
 
-// reachSoon is reach for a guest that runs already: one that does not answer soon never will.
+// reachSoon enters a guest that had been reached before: one that does not answer soon never will.
 func reachSoon(ctx context.Context, r *engine.Run) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(min(r.Scale, 3)*float64(20*time.Second)))
 	defer cancel()
-	return reach(ctx, r)
+	return enter(ctx, r, time.Now())
 }
 
 // startOver ends a machine that has not resumed as it should, and gives it fresh disks in the

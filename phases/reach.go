@@ -14,8 +14,16 @@ import (
 // command, and the end of cloud-init where there is one. One try at a time: a storm of
 // tries slows a booting guest and trips sshd's limits.
 func reach(ctx context.Context, r *engine.Run) error {
-	r.Emit(engine.Event{Kind: engine.Progress, Text: "waiting for SSH"})
 	begun := time.Now()
+	if err := enter(ctx, r, begun); err != nil {
+		return err
+	}
+	return settled(ctx, r, begun)
+}
+
+// enter is reach without the end of cloud-init.
+func enter(ctx context.Context, r *engine.Run, begun time.Time) error {
+	r.Emit(engine.Event{Kind: engine.Progress, Text: "waiting for SSH"})
 	watched, leave := watchConsole(ctx, r)
 	defer leave()
 	addr, err := address(watched, r, begun, 5*time.Second)
@@ -29,7 +37,7 @@ func reach(ctx context.Context, r *engine.Run) error {
 	for {
 		err := try(watched, r, addr)
 		if err == nil {
-			return settled(ctx, r, begun)
+			return nil
 		}
 		if last == nil || watched.Err() == nil { // one that was cut off says nothing
 			last = err
