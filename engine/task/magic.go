@@ -49,7 +49,7 @@ func (p *play) constant() *value.Dict {
 		"ansible_play_hosts", alone, "ansible_play_hosts_all", alone, "ansible_play_batch", alone, "play_hosts", alone,
 		"ansible_play_name", p.h.Name, "ansible_play_role_names", []any{},
 		"ansible_verbosity", int64(0), "ansible_forks", int64(1), "ansible_version", version(), "ansible_inventory_sources", files, "group_names", []any{},
-		"groups", value.NewDict("all", alone, "ungrouped", alone),
+		"ansible_host", p.h.Name, "groups", value.NewDict("all", alone, "ungrouped", alone),
 	).All() {
 		if _, known := p.h.Vars.Raw(value.Text(k)); !known {
 			p.same.Set(k, v)

@@ -153,28 +153,26 @@ func commentFilter(c *call) any {
 	bare := strings.TrimRight(decoration, " ")
 	prefix, postfix := c.str(-1, "prefix", bare), c.str(-1, "postfix", bare)
 	beginning, end := c.str(-1, "beginning", style[0]), c.str(-1, "end", style[2])
-	var lines []string
+	newline := c.str(-1, "newline", "\n")
+	var b strings.Builder
 	if beginning != "" {
-		lines = append(lines, beginning)
+		b.WriteString(beginning + newline)
 	}
-	for range c.int(-1, "prefix_count", 1) {
-		lines = append(lines, prefix)
-	}
-	body := strings.Split(c.needText(), "\n")
-	for i, l := range body {
-		if l == "" && i < len(body)-1 {
-			lines = append(lines, bare)
-		} else {
-			lines = append(lines, decoration+l)
+	if prefix != "" {
+		line := prefix
+		if prefix != newline {
+			line += newline
 		}
+		b.WriteString(strings.Repeat(line, int(max(0, min(c.int(-1, "prefix_count", 1), 1<<16)))))
 	}
-	for range c.int(-1, "postfix_count", 1) {
-		lines = append(lines, postfix)
-	}
+	// A line without text has the decoration without the blanks at its end.
+	body := decoration + strings.ReplaceAll(c.needText(), newline, newline+decoration)
+	b.WriteString(strings.ReplaceAll(body, decoration+newline, strings.TrimRight(decoration, " ")+newline))
+	b.WriteString(strings.Repeat(newline+postfix, int(max(0, min(c.int(-1, "postfix_count", 1), 1<<16)))))
 	if end != "" {
-		lines = append(lines, end)
+		b.WriteString(newline + end)
 	}
-	return strings.Join(lines, "\n")
+	return bounded(b.String())
 }
 
 func truncateFilter(c *call) any {
