@@ -63,6 +63,8 @@ func said(t *engine.Task, r engine.Result, msg any) (engine.Result, error) {
 // condition evaluates a bare expression, or a template, and says whether it is true.
 func condition(t *engine.Task, item any) (bool, error) {
 	switch c := item.(type) {
+	case nil: // an empty item of a list
+		return true, nil
 	case string:
 		return t.Vars.Condition(c, t.Pos)
 	case value.Template:

@@ -22,7 +22,7 @@ import (
 type Copy struct {
 	Src           string `yaml:"src"`             // a file or folder, looked up in files/; of a folder that ends with / what is in it
 	Content       any    `yaml:"content"`         // or the text itself; a mapping or list becomes JSON
-	Dest          string `yaml:"dest,required"`   // the file, or a folder to put it into
+	Dest          string `yaml:"dest"`            // the file, or a folder to put it into
 	RemoteSrc     bool   `yaml:"remote_src"`      // src is in the guest
 	Backup        bool   `yaml:"backup"`          // keep the old file beside it
 	Force         bool   `yaml:"force|thirsty"`   // false: leave a file that is there alone
@@ -32,7 +32,7 @@ type Copy struct {
 	DirectoryMode any    `yaml:"directory_mode"`  // of folders that are made
 	CheckWith     string `yaml:"validate"`        // command that must accept the file, %s in it
 	Follow        bool   `yaml:"follow"`          // write through a link
-	LocalFollow   bool   `yaml:"local_follow"`    // accepted: links on the controller are followed
+	LocalFollow   bool   `yaml:"local_follow"`    // false: links in a folder of the controller are copied as links
 	Checksum      string `yaml:"checksum"`        // SHA-1 that src must have
 	Decrypt       bool   `yaml:"decrypt"`         // accepted: there are no vaults
 	Flags         string `yaml:"attributes|attr"` // flags as chattr takes them: A, +i, -a or =d
@@ -56,6 +56,8 @@ func (m *Copy) Validate() error {
 	switch {
 	case m.Src == "" && m.Content == nil:
 		return errors.New("src (or content) is required")
+	case m.Dest == "":
+		return errors.New("dest is required")
 	case m.Src != "" && m.Content != nil:
 		return errors.New("src and content are mutually exclusive")
 	case m.Content != nil && strings.HasSuffix(m.Dest, "/"):

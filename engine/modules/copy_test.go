@@ -9,6 +9,30 @@ import (
 	"testing"
 )
 
+func TestCopyTreeKeepsLinks(t *testing.T) {
+	b := newBench(t)
+	root := b.source + "/files/tree"
+	b.write(root+"/sub/f", "x")
+	for link, to := range map[string]string{"l": "sub/f", "d": "sub", "none": "nowhere", "sub/up": ".."} {
+		if err := os.Symlink(to, root+"/"+link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.twice("copy", "{src: tree, dest: DIR/a}")
+	b.holds("a/tree/l", "x", 0)
+	for path, want := range map[string]string{"a/tree/none": "nowhere", "a/tree/sub/up": "..", "a/tree/d/up": "..", "a/tree/l": ""} {
+		if got, _ := os.Readlink(b.dir + "/" + path); got != want {
+			t.Errorf("%s leads to %q, want %q", path, got, want)
+		}
+	}
+	b.twice("copy", "{src: tree, dest: DIR/b, local_follow: false}")
+	for path, want := range map[string]string{"b/tree/l": "sub/f", "b/tree/d": "sub", "b/tree/sub/up": ".."} {
+		if got, _ := os.Readlink(b.dir + "/" + path); got != want {
+			t.Errorf("%s leads to %q, want %q", path, got, want)
+		}
+	}
+}
+
 func TestCopyContent(t *testing.T) {
 	b := newBench(t)
 	b.twice("copy", `{content: "it's\n$HOME %s \\x", dest: DIR/f g, mode: '0600'}`)

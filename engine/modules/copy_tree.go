@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -19,6 +20,9 @@ type treeFile struct {
 	perm fs.FileMode
 	put  putting
 }
+
+// treeLink is a link of a folder that is copied as a link.
+type treeLink struct{ rel, target string }
 
 const treeScript = fileFuncs + `
 changed= want=$mode
@@ -36,6 +40,13 @@ while IFS= read -r line; do
 			attrs "$f"
 			mode=$want
 		fi ;;
+	'l '*)
+		IFS= read -r target
+		if [ "$(readlink -- "$f" 2>/dev/null)" != "$target" ]; then
+			changed=1
+			if [ -d "$f" ] && [ ! -L "$f" ]; then [ -n "$check" ] || rmdir -- "$f" || exit; fi
+			[ -n "$check" ] || { rm -f -- "$f" && ln -s -- "$target" "$f"; } || exit
+		fi ;;
 	*)
 		if [ -f "$f" ]; then printf '%s\n' "$(sum sha1 "$f")"; else echo -; fi ;;
 	esac
@@ -47,7 +58,7 @@ report "$dest"
 // then each file that differs is sent.
 func (m *Copy) tree(ctx context.Context, t *engine.Task, p putting, dir string) (engine.Result, error) {
 	dest := m.treeDest(dir)
-	files, folders, err := readTree(t.Files, dir, m.skip)
+	files, folders, links, err := readTree(t.Files, dir, m.LocalFollow, m.skip)
 	if err != nil {
 		return failed("%v", err), nil
 	}
@@ -61,6 +72,9 @@ func (m *Copy) tree(ctx context.Context, t *engine.Task, p putting, dir string) 
 			return failed("%v", err), nil
 		}
 		list.WriteString("f " + files[i].rel + "\n")
+	}
+	for _, l := range links {
+		list.WriteString("l " + l.rel + "\n" + l.target + "\n")
 	}
 	r, err := script{Text: treeScript, Stdin: strings.NewReader(list.String()), Keep: 16 << 20, Vars: map[string]string{
 		"dest": dest, "mode": dirMode, "owner": m.Owner, "group": m.Group, "check": flag(t.Check)}}.run(ctx, t)
@@ -135,10 +149,11 @@ func (m *Copy) treeDest(dir string) string {
 }
 
 // readTree lists a folder of the controller: files and folders by their paths below it, in
-// order, the folder itself first, without those that skip says.
-func readTree(finder engine.Finder, root string, skip func(rel string) bool) (files []treeFile, folders []string, err error) {
-	var walk func(rel string) error
-	walk = func(rel string) error {
+// order, the folder itself first, without those that skip says. Links count as what they lead to; where
+// that is nothing, or a folder that they are in, and all of them unless follow is set, they are links.
+func readTree(finder engine.Finder, root string, follow bool, skip func(rel string) bool) (files []treeFile, folders []string, links []treeLink, err error) {
+	var walk func(rel string, above []fs.FileInfo) error
+	walk = func(rel string, above []fs.FileInfo) error {
 		f, err := finder.Open(path.Join(root, rel))
 		if err != nil {
 			return err
@@ -170,14 +185,28 @@ func readTree(finder engine.Finder, root string, skip func(rel string) bool) (fi
 			if skip != nil && skip(next) {
 				continue
 			}
-			if err := walk(next); err != nil {
+			if e.Type()&fs.ModeSymlink != 0 && (!follow || endless(path.Join(root, next), append(above, st))) {
+				target, err := os.Readlink(path.Join(root, next))
+				if err != nil || strings.Contains(next+target, "\n") {
+					return fmt.Errorf("the link %q cannot be copied", path.Join(root, next))
+				}
+				links = append(links, treeLink{next, target})
+				continue
+			}
+			if err := walk(next, append(above, st)); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	err = walk(".")
-	return files, folders, err
+	err = walk(".", nil)
+	return files, folders, links, err
+}
+
+// endless reports whether a link leads nowhere, or to one of the folders that it is in.
+func endless(link string, above []fs.FileInfo) bool {
+	st, err := os.Stat(link)
+	return err != nil || slices.ContainsFunc(above, func(dir fs.FileInfo) bool { return os.SameFile(dir, st) })
 }
 
 const remoteTreeScript = fileFuncs + `

@@ -18,14 +18,22 @@ import (
 
 // Fetch copies a file of the guest to the controller.
 type Fetch struct {
-	Src              string `yaml:"src,required"`      // the file in the guest
-	Dest             string `yaml:"dest,required"`     // folder on the controller, relative to the project; the file goes to DEST/HOST/SRC
+	Src              string `yaml:"src"`               // the file in the guest
+	Dest             string `yaml:"dest"`              // folder on the controller, relative to the project; the file goes to DEST/HOST/SRC
 	Flat             bool   `yaml:"flat"`              // it goes to DEST itself, or into it if it ends with /
 	FailOnMissing    bool   `yaml:"fail_on_missing"`   // true by default
 	ValidateChecksum bool   `yaml:"validate_checksum"` // true by default
 }
 
 func newFetch() engine.Module { return &Fetch{FailOnMissing: true, ValidateChecksum: true} }
+
+// Validate wants both ends.
+func (m *Fetch) Validate() error {
+	if m.Src == "" || m.Dest == "" {
+		return errors.New("src and dest are required")
+	}
+	return nil
+}
 
 const fetchScript = fileFuncs + readable + `readable "$src"
 say path "$src"

@@ -341,7 +341,7 @@ func (m *gitModule) Run(ctx context.Context, t *engine.Task) (engine.Result, err
 		return engine.Result{}, err
 	}
 	if !r.ok() {
-		return r.failure("git"), nil
+		return r.failure(""), nil
 	}
 	d := value.NewDict("before", commitName(r.get("before")), "after", commitName(r.get("after")))
 	if r.get("before") != "" {

@@ -276,7 +276,7 @@ func TestGitFailures(t *testing.T) {
 	r.fails("git", "{repo: DIR/up, dest: DIR/full}", 1, "no repository")
 	r.fails("git", "{repo: DIR/up, dest: DIR/to3, version: --upload-pack=x}", 0, "dash")
 	r.fails("git", "{repo: DIR/up, dest: DIR/to3, executable: no-such-git}", 1, `"no-such-git" is missing`)
-	r.check("git", "{repo: DIR/up, dest: DIR/to4, clone: no}", "ok")
+	r.check("git", "{repo: DIR/up, dest: DIR/to4, clone: no}", "changed")
 	if _, err := os.Stat(filepath.Join(r.dir, "to4")); !os.IsNotExist(err) {
 		t.Errorf("to4 was made: %v", err)
 	}

@@ -60,7 +60,7 @@ case $dest in
 	fi ;;
 esac
 if [ -d "$dest" ]; then
-	[ -n "$name" ] || die "$dest is a folder"
+	[ -n "$name" ] || die "can not use content with a dir as dest: $dest is a folder"
 	dest=${dest%/}/$name
 	[ ! -d "$dest" ] || die "$dest is a folder"
 fi

@@ -68,7 +68,7 @@ func (m *Synchronize) Run(ctx context.Context, t *engine.Task) (engine.Result, e
 	if err := m.Validate(); err != nil {
 		return failed("synchronize: %v", err), nil
 	}
-	c := &Copy{Src: m.Src, Dest: m.Dest, Mode: "preserve", Force: true, skip: m.skip}
+	c := &Copy{Src: m.Src, Dest: m.Dest, Mode: "preserve", Force: true, LocalFollow: true, skip: m.skip}
 	res, err := c.Run(ctx, t)
 	if err != nil || res.Failed || !m.Delete {
 		return res, err
@@ -77,7 +77,7 @@ func (m *Synchronize) Run(ctx context.Context, t *engine.Task) (engine.Result, e
 	if err != nil {
 		return failed("%v", err), nil
 	}
-	files, folders, err := readTree(t.Files, dir, m.skip)
+	files, folders, links, err := readTree(t.Files, dir, true, m.skip)
 	if err != nil || len(folders) == 0 { // a file alone: nothing to remove
 		return res, nil
 	}
@@ -87,6 +87,9 @@ func (m *Synchronize) Run(ctx context.Context, t *engine.Task) (engine.Result, e
 	}
 	for _, d := range folders {
 		keep[d] = true
+	}
+	for _, l := range links {
+		keep[l.rel] = true
 	}
 	removed, bad, err := m.remove(ctx, t, c.treeDest(dir), keep)
 	if err != nil {
