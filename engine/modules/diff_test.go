@@ -16,7 +16,7 @@ func TestDiffIsRegisteredAsAnsibleDoes(t *testing.T) {
 		{"file", "{path: DIR/d, state: directory, mode: '0755'}", "changed", `{"after":{"path":"DIR/d","state":"directory"},"before":{"path":"DIR/d","state":"absent"}}`},
 		{"file", "{path: DIR/d, state: directory, mode: '0700'}", "changed", `{"after":{"mode":"0700","path":"DIR/d"},"before":{"mode":"0755","path":"DIR/d"}}`},
 		{"file", "{path: DIR/d, state: directory, mode: '0700'}", "ok", `{"after":{"path":"DIR/d"},"before":{"path":"DIR/d"}}`},
-		{"file", "{path: DIR/d, state: absent}", "changed", `{"after":{"path":"DIR/d","state":"absent"},"before":{"path":"DIR/d","state":"directory"}}`},
+		{"file", "{path: DIR/d, state: absent}", "changed", `{"after":{"path":"DIR/d","state":"absent"},"before":{"path":"DIR/d","path_content":{"directories":[],"files":[]},"state":"directory"}}`},
 		{"copy", `{content: "a\nb\n", dest: DIR/c, mode: '0644'}`, "changed", `[{"after":"a\nb\n","after_header":"DIR/c","before":""}]`},
 		{"copy", `{content: "a\nb\n", dest: DIR/c, mode: '0600'}`, "changed", `{"after":{"mode":"0600","path":"DIR/c"},"before":{"mode":"0644","path":"DIR/c"}}`},
 		{"copy", `{content: "a\nc\n", dest: DIR/c}`, "changed", `[{"after":"a\nc\n","after_header":"DIR/c","before":"a\nb\n","before_header":"DIR/c"}]`},
