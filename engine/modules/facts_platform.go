@@ -208,6 +208,7 @@ func (f facts) system() {
 	}
 	f.set("cmdline", cmdline)
 	f.set("pkg_mgr", f.packageManager())
+	f.python()
 	f.set("service_mgr", f.serviceManager())
 	f.set("machine_id", f.get("machine_id"))
 	f.set("fips", f.get("fips") == "1")
@@ -286,4 +287,20 @@ func dns(resolv string) *value.Dict {
 		}
 	}
 	return d
+}
+
+var pythonVersion = regexp.MustCompile(`^Python ((\d+)\.(\d+)\.(\d+))([a-z]+)?(\d+)?`)
+
+// python tells of the host's Python, if it has one; farm does not need it.
+func (f facts) python() {
+	m := pythonVersion.FindStringSubmatch(f.get("python_version"))
+	if m == nil {
+		return
+	}
+	number := func(s string) int64 { n, _ := strconv.ParseInt(s, 10, 64); return n }
+	level := map[string]string{"": "final", "a": "alpha", "b": "beta", "rc": "candidate"}[m[5]]
+	parts := []any{number(m[2]), number(m[3]), number(m[4]), level, number(m[6])}
+	version := value.NewDict("major", parts[0], "minor", parts[1], "micro", parts[2], "releaselevel", level, "serial", parts[4])
+	f.set("python", value.NewDict("executable", f.get("python"), "type", "cpython", "version", version, "version_info", parts))
+	f.set("python_version", m[1])
 }

@@ -67,6 +67,12 @@ if [ "$min" = 1 ]; then
 		farm_n=$((farm_n + 1))
 	done
 	if [ ! -r /proc/sys/kernel/version ]; then tell version uname -v; fi
+	for farm_p in python3 python; do
+		has $farm_p || continue
+		say python "$(command -v $farm_p)"
+		say python_version "$($farm_p -V 2>&1)"
+		break
+	done
 	tell date date '+%Y|%m|%A|%w|%W|%d|%H|%M|%S|%s|%Z|%z'
 	farm_l=$(id)
 	say id "$farm_l"

@@ -37,6 +37,9 @@ func further(t *Task, def engine.ModuleDef, told []any) []error {
 	for range t.Args.Len() {
 		for _, k := range told {
 			c.Args.Set(k, value.Template{Text: "{{ told }}"})
+			if meant := nearName(k, def); meant != "" && !c.Args.Has(meant) {
+				c.Args.Set(meant, value.Template{Text: "{{ told }}"})
+			}
 		}
 		p := newPartial(&c, def)
 		why := p.refused()
@@ -51,6 +54,16 @@ func further(t *Task, def engine.ModuleDef, told []any) []error {
 		told = []any{key}
 	}
 	return errs
+}
+
+// nearName is the argument that a key which names none may mean; "" = none.
+func nearName(key any, def engine.ModuleDef) string {
+	names := argNames(def.New())
+	name := value.Text(key)
+	if slices.Contains(names, name) {
+		return ""
+	}
+	return source.Nearest(name, names)
 }
 
 // mistyped are the keys of arguments that a module does not have, or not of that type.

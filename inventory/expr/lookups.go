@@ -91,7 +91,8 @@ func lookups() map[string]function {
 			return productFilter(c)
 		},
 		"subelements": subelementsLookup,
-		"pipe":        refused, "lines": refused, "url": refused, "password": refused, "config": unconfigured,
+		"password":    passwordLookup,
+		"pipe":        refused, "lines": refused, "url": refused, "config": unconfigured,
 	}
 }
 

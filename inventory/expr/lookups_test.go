@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"farm/inventory/source"
 	"farm/inventory/value"
 )
 
@@ -173,5 +174,30 @@ func TestVariablesForHostsAreReadInPart(t *testing.T) {
 	}
 	if x, err := v.Eval(tmpl("{{ h }}")); err != nil || asJSON(x) != `{"a":"one"}` {
 		t.Errorf("all of it that is defined: %v, %v", x, err)
+	}
+}
+
+func TestPasswordsThatAreKeptNowhere(t *testing.T) {
+	v := New(HostOptions()).Vars()
+	eval := func(text string) (any, error) { return v.Expression(text, source.Pos{}) }
+	one, err := eval("lookup('password', '/dev/null')")
+	two, _ := eval("lookup('password', '/dev/null')")
+	if s, _ := one.(string); err != nil || len(s) != 20 || one == two {
+		t.Errorf("got %v and %v, %v", one, two, err)
+	}
+	for text, want := range map[string]string{
+		"lookup('password', '/dev/null length=3 chars=z')":                              "zzz",
+		"lookup('password', '/dev/null', length=2, chars=['q'])":                        "qq",
+		"lookup('password', '/dev/null length=9 chars=digits') is regex('^[0-9]{9}$')":  "true",
+		"lookup('password', '/dev/null length=9 chars=digits,x') is regex('^[0-9x]*$')": "true",
+	} {
+		if got, err := eval(text); err != nil || value.Text(got) != want && value.Text(got) != "True" {
+			t.Errorf("%s: got %v, %v; want %s", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"lookup('password', '/tmp/x')", "lookup('password', '/dev/null length=0')", "lookup('password', '/dev/null size=1')", "lookup('password', '')"} {
+		if got, err := eval(text); err == nil {
+			t.Errorf("%s: got %v", text, got)
+		}
 	}
 }
