@@ -69,7 +69,7 @@ func (g gathering) validate() error {
 		return errors.New("src names no file")
 	}
 	if g.dest != "" && !filepath.IsLocal(g.dest) {
-		return fmt.Errorf("dest: %q is no folder in the run's: give a relative path without ..", g.dest)
+		return fmt.Errorf("dest: %q is no folder in the run's: give a relative path that stays in it", g.dest)
 	}
 	return nil
 }

@@ -35,11 +35,11 @@ func (m *KnownHosts) Validate() error {
 	case m.State == "present" && len(keyOf(m.Key)) == 0:
 		return errors.New("state: present needs key, as ssh-keyscan prints it")
 	case strings.Contains(m.Name, ","):
-		return errors.New("Comma separated list of names is not supported. Please pass a single name to lookup in the known_hosts file.")
+		return errors.New("name is a list of names: give one host a task")
 	case strings.ContainsAny(m.Name, " \t\n"):
 		return fmt.Errorf("%q is no name of a host", m.Name)
 	case m.State == "present" && m.others():
-		return errors.New("Host parameter does not match hashed host field in supplied key")
+		return errors.New("key is that of another host: the hash in it is not that of name")
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func (p *play) includeVars(c *call) (vars *value.Dict, files []string, err error
 			err = fmt.Errorf("%s is no file", path)
 		}
 		if err != nil {
-			return nil, nil, fmt.Errorf("Could not find file: %w", err)
+			return nil, nil, fmt.Errorf("%s: %w", notFound, err)
 		}
 		files = []string{path}
 	}

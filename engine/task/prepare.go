@@ -32,6 +32,12 @@ func (c *call) prepare(ctx, run context.Context) (engine.Module, *engine.Task, e
 	return m, task, err
 }
 
+// What playbooks look for in the messages of failed tasks, in Ansible's terms.
+const (
+	unsupported = "Unsupported parameters for"
+	notFound    = "Could not find file"
+)
+
 // badArguments are arguments that a module does not take. The module says so itself in Ansible, and
 // that it changed nothing.
 type badArguments struct {
@@ -58,7 +64,7 @@ func unusable(module string, args *value.Dict, m engine.Module) error {
 	}
 	switch {
 	case len(unknown) > 0:
-		return fmt.Errorf("Unsupported parameters for (%s) module: %s", module, strings.Join(unknown, ", "))
+		return fmt.Errorf("%s (%s) module: %s", unsupported, module, strings.Join(unknown, ", "))
 	case len(missing) > 0:
 		return fmt.Errorf("missing required arguments: %s", strings.Join(missing, ", "))
 	}
