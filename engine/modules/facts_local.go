@@ -22,7 +22,9 @@ func (f facts) local() {
 		}
 		var v any
 		said := text(f.r.get("local" + n))
-		if rc := f.r.get("local_bad" + n); rc != "" {
+		if f.r.is("local_dead" + n) {
+			v = fmt.Sprintf("Could not stat fact (%s): the link leads nowhere", file)
+		} else if rc := f.r.get("local_bad" + n); rc != "" {
 			v = fmt.Sprintf("Failure executing fact script (%s), rc: %s, err: ", file, rc)
 		} else if js, err := value.FromJSON([]byte(said)); err == nil {
 			v = js

@@ -2,6 +2,7 @@ package modules
 
 import (
 	"encoding/json"
+	"os"
 	"testing"
 )
 
@@ -39,10 +40,13 @@ func TestSetupReadsLocalFacts(t *testing.T) {
 	b.write("facts.d/i.fact", "[s]\nk=v\n")
 	b.write("facts.d/bad.fact", "neither\n")
 	b.write("facts.d/other.txt", "{}")
+	if err := os.Symlink("nowhere", b.dir+"/facts.d/dead.fact"); err != nil {
+		t.Fatal(err)
+	}
 	r := b.check("setup", "{gather_subset: ['!all'], fact_path: DIR/facts.d}", "ok")
 	local, _ := r.Facts.Get("ansible_local")
 	js, _ := json.Marshal(local)
-	want := `{"bad":"error loading facts as JSON or ini - please check content: ` + b.dir + `/facts.d/bad.fact","i":{"s":{"k":"v"}},"j":{"a":[1]}}`
+	want := `{"bad":"error loading facts as JSON or ini - please check content: ` + b.dir + `/facts.d/bad.fact","dead":"Could not stat fact (` + b.dir + `/facts.d/dead.fact): the link leads nowhere","i":{"s":{"k":"v"}},"j":{"a":[1]}}`
 	if string(js) != want {
 		t.Errorf("%s, want %s", js, want)
 	}

@@ -58,6 +58,11 @@ if [ "$min" = 1 ]; then
 	farm_n=0
 	case $fact_path in '~'*) fact_path=$(untilde "$fact_path") ;; esac
 	for farm_p in "$fact_path"/*.fact; do
+		if [ -L "$farm_p" ] && [ ! -e "$farm_p" ]; then
+			say "local_name$farm_n" "$farm_p"; say "local_dead$farm_n" 1
+			farm_n=$((farm_n + 1))
+			continue
+		fi
 		[ -r "$farm_p" ] && [ ! -d "$farm_p" ] || continue
 		say "local_name$farm_n" "$farm_p"
 		if [ -x "$farm_p" ]; then

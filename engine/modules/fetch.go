@@ -18,18 +18,24 @@ import (
 
 // Fetch copies a file of the guest to the controller.
 type Fetch struct {
-	Src              string `yaml:"src"`               // the file in the guest
+	Src              any    `yaml:"src"`               // the file in the guest
 	Dest             string `yaml:"dest"`              // folder on the controller, relative to the project; the file goes to DEST/HOST/SRC
 	Flat             bool   `yaml:"flat"`              // it goes to DEST itself, or into it if it ends with /
 	FailOnMissing    bool   `yaml:"fail_on_missing"`   // true by default
 	ValidateChecksum bool   `yaml:"validate_checksum"` // true by default
+
+	src string
 }
 
 func newFetch() engine.Module { return &Fetch{FailOnMissing: true, ValidateChecksum: true} }
 
 // Validate wants both ends.
 func (m *Fetch) Validate() error {
-	if m.Src == "" || m.Dest == "" {
+	switch m.Src.(type) {
+	case []any, *value.Dict:
+		return fmt.Errorf("Invalid type supplied for source option: src is %s, not text", value.Kind(m.Src))
+	}
+	if m.src = value.Text(m.Src); m.Src == nil || m.src == "" || m.Dest == "" {
 		return errors.New("src and dest are required")
 	}
 	return nil
@@ -42,10 +48,13 @@ say sum "$(sum sha1 "$src")"
 
 // Run copies the file if the controller has it not.
 func (m *Fetch) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
+	if err := m.Validate(); err != nil {
+		return failed("fetch: %v", err), nil
+	}
 	if t.Check {
 		return engine.Result{Skipped: true, Msg: "check mode not (yet) supported for this module"}, nil
 	}
-	r, err := run(ctx, t, fetchScript, map[string]string{"src": m.Src})
+	r, err := run(ctx, t, fetchScript, map[string]string{"src": m.src})
 	switch {
 	case err != nil:
 		return engine.Result{}, err
@@ -58,7 +67,7 @@ func (m *Fetch) Run(ctx context.Context, t *engine.Task) (engine.Result, error) 
 	}
 	want := r.get("sum")
 	if have, md5sum, err := fileSums(dest); err == nil && have == want {
-		return engine.Result{Values: value.NewDict("dest", dest, "file", m.Src, "checksum", have, "md5sum", md5sum)}, nil
+		return engine.Result{Values: value.NewDict("dest", dest, "file", m.src, "checksum", have, "md5sum", md5sum)}, nil
 	}
 	sum, res, err := m.download(ctx, t, dest)
 	switch {
@@ -68,11 +77,11 @@ func (m *Fetch) Run(ctx context.Context, t *engine.Task) (engine.Result, error) 
 		return *res, nil
 	case m.ValidateChecksum && sum != want:
 		os.Remove(dest)
-		return failed("fetch %q: the checksum of what came is %s, not %s; does the file change meanwhile?", m.Src, sum, want), nil
+		return failed("fetch %q: the checksum of what came is %s, not %s; does the file change meanwhile?", m.src, sum, want), nil
 	}
 	_, md5sum, err := fileSums(dest)
 	if err != nil {
-		return failed("fetch %q: %v", m.Src, err), nil
+		return failed("fetch %q: %v", m.src, err), nil
 	}
 	return engine.Result{Changed: true, Values: value.NewDict("dest", dest, "checksum", sum, "md5sum", md5sum,
 		"remote_checksum", want, "remote_md5sum", nil)}, nil
@@ -89,12 +98,12 @@ func (m *Fetch) unfetched(r reply) engine.Result {
 	case isUnreadable:
 		why = "the remote file is not readable: Permission denied"
 	default:
-		return r.failure(fmt.Sprintf("fetch %q", m.Src))
+		return r.failure(fmt.Sprintf("fetch %q", m.src))
 	}
 	if !m.FailOnMissing {
-		return engine.Result{Msg: why + ", not transferring, ignored", Values: value.NewDict("file", m.Src)}
+		return engine.Result{Msg: why + ", not transferring, ignored", Values: value.NewDict("file", m.src)}
 	}
-	return failed("%s: %s", why, m.Src)
+	return failed("%s: %s", why, m.src)
 }
 
 // target is the file on the controller; dir is where a relative one starts. A guest's path cannot lead out of dest.
@@ -143,7 +152,7 @@ func fileSums(path string) (sha1sum, md5sum string, err error) {
 // download writes the file beside dest and renames it.
 func (m *Fetch) download(ctx context.Context, t *engine.Task, dest string) (sum string, bad *engine.Result, err error) {
 	refuse := func(err error) (string, *engine.Result, error) {
-		res := failed("fetch %q: %v", m.Src, err)
+		res := failed("fetch %q: %v", m.src, err)
 		return "", &res, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(dest), 0o755); err != nil {
@@ -156,7 +165,7 @@ func (m *Fetch) download(ctx context.Context, t *engine.Task, dest string) (sum 
 	defer os.Remove(f.Name())
 	defer f.Close()
 	h := sha1.New()
-	r, err := script{Text: readScript, Vars: map[string]string{"src": m.Src}, Stdout: io.MultiWriter(f, h), Keep: 4 << 10}.run(ctx, t)
+	r, err := script{Text: readScript, Vars: map[string]string{"src": m.src}, Stdout: io.MultiWriter(f, h), Keep: 4 << 10}.run(ctx, t)
 	if err != nil {
 		return "", nil, err
 	}

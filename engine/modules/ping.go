@@ -17,7 +17,9 @@ func newPing() engine.Module { return &Ping{Data: "pong"} }
 // Run asks the host's shell for a word.
 func (m *Ping) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
 	if m.Data == "crash" {
-		return failed("boom"), nil
+		r := failed("boom")
+		r.Values = value.NewDict("module_stdout", "", "module_stderr", "Exception: boom")
+		return r, nil
 	}
 	r, err := run(ctx, t, "say ping 1", nil)
 	if err != nil {

@@ -76,6 +76,22 @@ func TestUnarchiveRefuses(t *testing.T) {
 	b.only("")
 }
 
+func TestFetchRefusesAsAnsibleDoes(t *testing.T) {
+	b := newBench(t)
+	b.write("f", "x")
+	for args, part := range map[string]string{
+		"{dest: DIR/to}": "src and dest are required", "{src: [1], dest: DIR/to}": "Invalid type supplied for source", "{src: DIR/no, dest: DIR/to}": "remote file does not exist",
+		"{src: DIR, dest: DIR/to}": "is a directory", "{src: DIR/f, dest: DIR, flat: true}": "dest is an existing directory",
+	} {
+		if r := b.check("fetch", args, "failed"); !strings.Contains(r.Msg, part) {
+			t.Errorf("%s: %q", args, r.Msg)
+		}
+	}
+	if r := b.check("fetch", "{src: DIR, dest: DIR/to, fail_on_missing: false}", "ok"); !strings.HasSuffix(r.Msg, ", ignored") {
+		t.Errorf("%q", r.Msg)
+	}
+}
+
 func TestKnownHosts(t *testing.T) {
 	b := newBench(t)
 	key := "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO73SDtHVEvTDYoYp0uuuEB6ENJ1ogQPPwll6xIO9dRq"
