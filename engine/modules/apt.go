@@ -49,6 +49,10 @@ type aptModule struct {
 	FailOnAutoremove bool `yaml:"fail_on_autoremove"`
 	// Leave out what is not installed yet.
 	OnlyUpgrade bool `yaml:"only_upgrade"`
+	// Do what apt asks twice for: packages that are not signed, downgrades, held and essential ones.
+	Force bool `yaml:"force"`
+	// What services are told that a package starts: 101 keeps them from starting; none by default.
+	PolicyRCD *int `yaml:"policy_rc_d"`
 	// Remove all downloaded packages afterwards.
 	Clean bool `yaml:"clean"`
 	// Remove downloaded packages afterwards that cannot be fetched any more.
@@ -148,12 +152,20 @@ opts="-q -y -o DPkg::Lock::Timeout=$lock"
 [ -z "$unsigned" ] || opts="$opts --allow-unauthenticated"
 [ -z "$downgrade" ] || opts="$opts --allow-downgrades"
 [ -z "$held" ] || opts="$opts --allow-change-held-packages"
+[ -z "$force" ] || opts="$opts --allow-unauthenticated --allow-downgrades --allow-change-held-packages --allow-remove-essential"
 [ -z "$keep" ] || opts="$opts --no-remove"
 [ -z "$autoremove" ] || [ "$state" != absent ] || opts="$opts --auto-remove"
 [ -z "$purge" ] || opts="$opts --purge"
 for o in $dpkg; do opts="$opts -o Dpkg::Options::=--$o"; done
 log=$(mktemp) || die "no temporary file can be made"
-trap 'rm -f "$log" "$log.rc"' EXIT
+rcd=$root/usr/sbin/policy-rc.d own=
+trap 'rm -f "$log" "$log.rc"
+	if [ -n "$own" ]; then rm -f "$rcd"; [ ! -e "$rcd.farm" ] || mv "$rcd.farm" "$rcd"; fi' EXIT
+if [ -n "$policy" ] && [ -z "$check" ]; then
+	[ ! -e "$rcd" ] || mv "$rcd" "$rcd.farm" || exit
+	own=1
+	printf '#!/bin/sh\nexit %s\n' "$policy" >"$rcd" && chmod 755 "$rcd" || exit
+fi
 act() {
 	{ apt-get $opts ${release:+-t "$release"} "$@" 2>&1; echo $? >"$log.rc"; } | tee "$log"
 	rc=$(cat "$log.rc")
@@ -219,7 +231,7 @@ func (m *aptModule) Run(ctx context.Context, t *engine.Task) (engine.Result, err
 		"retries": number(m.UpdateRetries), "lock": number(m.LockTimeout), "check": flag(t.Check), "recommends": recommends,
 		"unsigned": flag(m.AllowUnauthenticated), "downgrade": flag(m.AllowDowngrade), "autoremove": flag(m.Autoremove),
 		"purge": flag(m.Purge), "release": m.DefaultRelease, "upgrade": upgrade, "dpkg": m.dpkgOptions(),
-		"held": flag(m.AllowHeld), "keep": flag(m.FailOnAutoremove), "only": flag(m.OnlyUpgrade),
+		"held": flag(m.AllowHeld), "keep": flag(m.FailOnAutoremove), "force": flag(m.Force), "policy": count(m.PolicyRCD), "only": flag(m.OnlyUpgrade),
 		"clean": flag(m.Clean), "autoclean": flag(m.Autoclean), "root": m.root,
 	}}.runShown(ctx, t)
 	if err != nil {

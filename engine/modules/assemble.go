@@ -32,7 +32,7 @@ type Assemble struct {
 	Group        string  `yaml:"group"`         // name or number
 	CheckWith    string  `yaml:"validate"`      // command that must accept the file, %s in it
 	Decrypt      bool    `yaml:"decrypt"`       // accepted: there are no vaults
-	UnsafeWrites bool    `yaml:"unsafe_writes"` // accepted: a file that cannot be replaced is written in place
+	UnsafeWrites *bool   `yaml:"unsafe_writes"` // write into the file itself where its folder takes no other
 }
 
 func newAssemble() engine.Module { return &Assemble{RemoteSrc: true, Decrypt: true} }
@@ -98,7 +98,7 @@ func (m *Assemble) Run(ctx context.Context, t *engine.Task) (engine.Result, erro
 		}
 	}
 	mode, _ := modeText(m.Mode)
-	p := putting{dest: m.Dest, mode: mode, owner: m.Owner, group: m.Group, validate: m.CheckWith, backup: m.Backup}
+	p := putting{dest: m.Dest, mode: mode, owner: m.Owner, group: m.Group, validate: m.CheckWith, backup: m.Backup, unsafe: m.UnsafeWrites}
 	p.content(m.join(all))
 	if !m.RemoteSrc {
 		res, err := p.put(ctx, t)

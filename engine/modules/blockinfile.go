@@ -29,7 +29,7 @@ type Blockinfile struct {
 	Owner        string `yaml:"owner"`                            // name or number
 	Group        string `yaml:"group"`                            // name or number
 	CheckWith    string `yaml:"validate"`                         // command that must accept the file, %s in it
-	UnsafeWrites bool   `yaml:"unsafe_writes"`                    // accepted: a file that cannot be replaced is written in place
+	UnsafeWrites *bool  `yaml:"unsafe_writes"`                    // write into the file itself where its folder takes no other
 }
 
 func newBlockinfile() engine.Module {
@@ -65,7 +65,7 @@ func (m *Blockinfile) Run(ctx context.Context, t *engine.Task) (engine.Result, e
 	}
 	mode, _ := modeText(m.Mode)
 	e := editing{path: m.Path, mode: mode, owner: m.Owner, group: m.Group, validate: m.CheckWith,
-		create: m.Create, backup: m.Backup, follow: true}
+		create: m.Create, backup: m.Backup, follow: true, unsafe: m.UnsafeWrites}
 	return e.edit(ctx, t, m.change)
 }
 

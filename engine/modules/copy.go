@@ -22,7 +22,7 @@ import (
 type Copy struct {
 	Src           string `yaml:"src"`             // a file or folder, looked up in files/; of a folder that ends with / what is in it
 	Content       any    `yaml:"content"`         // or the text itself; a mapping or list becomes JSON
-	Dest          string `yaml:"dest"`            // the file, or a folder to put it into
+	Dest          string `yaml:"dest,required"`   // the file, or a folder to put it into
 	RemoteSrc     bool   `yaml:"remote_src"`      // src is in the guest
 	Backup        bool   `yaml:"backup"`          // keep the old file beside it
 	Force         bool   `yaml:"force|thirsty"`   // false: leave a file that is there alone
@@ -32,16 +32,16 @@ type Copy struct {
 	DirectoryMode any    `yaml:"directory_mode"`  // of folders that are made
 	CheckWith     string `yaml:"validate"`        // command that must accept the file, %s in it
 	Follow        bool   `yaml:"follow"`          // write through a link
-	LocalFollow   bool   `yaml:"local_follow"`    // false: links in a folder of the controller are copied as links
+	LocalFollow   *bool  `yaml:"local_follow"`    // links in a folder that is copied become what they lead to; by default where the folder is the controller's
 	Checksum      string `yaml:"checksum"`        // SHA-1 that src must have
 	Decrypt       bool   `yaml:"decrypt"`         // accepted: there are no vaults
 	Flags         string `yaml:"attributes|attr"` // flags as chattr takes them: A, +i, -a or =d
-	UnsafeWrites  bool   `yaml:"unsafe_writes"`   // accepted: a file that cannot be replaced is written in place
+	UnsafeWrites  *bool  `yaml:"unsafe_writes"`   // write into the file itself where its folder takes no other
 
 	skip func(rel string) bool // files and folders of a folder that are left out; nil = none
 }
 
-func newCopy() engine.Module { return &Copy{Force: true, Decrypt: true, LocalFollow: true} }
+func newCopy() engine.Module { return &Copy{Force: true, Decrypt: true} }
 
 // checkMode is the mode for put: by modeText, or "preserve".
 func (m *Copy) checkMode() (string, error) {
@@ -56,8 +56,6 @@ func (m *Copy) Validate() error {
 	switch {
 	case m.Src == "" && m.Content == nil:
 		return errors.New("src (or content) is required")
-	case m.Dest == "":
-		return errors.New("dest is required")
 	case m.Src != "" && m.Content != nil:
 		return errors.New("src and content are mutually exclusive")
 	case m.Content != nil && strings.HasSuffix(m.Dest, "/"):
@@ -80,7 +78,7 @@ func (m *Copy) Run(ctx context.Context, t *engine.Task) (engine.Result, error) {
 	}
 	mode, _ := m.checkMode()
 	p := putting{dest: m.Dest, mode: mode, owner: m.Owner, group: m.Group, validate: m.CheckWith,
-		backup: m.Backup, keep: !m.Force, follow: m.Follow, flags: m.Flags}
+		backup: m.Backup, keep: !m.Force, follow: m.Follow, flags: m.Flags, unsafe: m.UnsafeWrites}
 	switch {
 	case m.Content != nil:
 		b, err := contentBytes(m.Content)

@@ -9,6 +9,38 @@ import (
 	"testing"
 )
 
+func TestCopyWritesIntoFoldersThatTakeNoOtherFile(t *testing.T) {
+	s := newSystem(t, map[string]string{"mv": `exit 1`})
+	s.write("f", "old")
+	s.check("copy", "{content: new, dest: DIR/f, unsafe_writes: true}", "changed")
+	s.holds("f", "new", 0)
+	if os.Getuid() == 0 {
+		return // root may write everywhere
+	}
+	os.Chmod(s.dir, 0o500)
+	defer os.Chmod(s.dir, 0o700)
+	s.check("copy", "{content: newer, dest: DIR/f}", "failed")
+	s.check("copy", "{content: newer, dest: DIR/f, unsafe_writes: true}", "changed")
+	s.holds("f", "newer", 0)
+}
+
+func TestCopyRemoteTreeFollowsLinks(t *testing.T) {
+	b := newBench(t)
+	b.write("from/sub/f", "x")
+	for link, to := range map[string]string{"l": "sub/f", "d": "sub", "none": "nowhere"} {
+		os.Symlink(to, b.dir+"/from/"+link)
+	}
+	b.twice("copy", "{src: DIR/from/, dest: DIR/a, remote_src: true, local_follow: true}")
+	b.twice("copy", "{src: DIR/from/, dest: DIR/b, remote_src: true}")
+	for path, want := range map[string]string{"a/l": "", "a/d": "", "a/none": "nowhere", "b/l": "sub/f", "b/d": "sub", "b/none": "nowhere"} {
+		if got, _ := os.Readlink(b.dir + "/" + path); got != want {
+			t.Errorf("%s leads to %q, want %q", path, got, want)
+		}
+	}
+	b.holds("a/d/f", "x", 0o644)
+	b.holds("a/l", "x", 0o644)
+}
+
 func TestCopyTreeKeepsLinks(t *testing.T) {
 	b := newBench(t)
 	root := b.source + "/files/tree"

@@ -58,7 +58,7 @@ report "$dest"
 // then each file that differs is sent.
 func (m *Copy) tree(ctx context.Context, t *engine.Task, p putting, dir string) (engine.Result, error) {
 	dest := m.treeDest(dir)
-	files, folders, links, err := readTree(t.Files, dir, m.LocalFollow, m.skip)
+	files, folders, links, err := readTree(t.Files, dir, m.LocalFollow == nil || *m.LocalFollow, m.skip)
 	if err != nil {
 		return failed("%v", err), nil
 	}
@@ -220,30 +220,38 @@ case $src in
 esac
 src=${src%/} dest=${dest%/}
 want=$mode
-list=$(cd "$src/." && find . ! -name '*
-*') || exit
+if [ -n "$localfollow" ]; then # what is endless is left out
+	list=$(cd "$src/." && find -L . ! -name '*
+*' 2>/dev/null)
+	[ -n "$list" ] || die "the folder $src cannot be read"
+else list=$(cd "$src/." && find . ! -name '*
+*') || exit; fi
+real() { if [ -L "$1" ]; then readlink -f -- "$1"; else printf %s "$1"; fi; }
+islink() { [ -L "$1" ] && { [ -z "$localfollow" ] || [ ! -e "$1" ]; }; }
 while IFS= read -r f; do
 	mode=$want
-	if [ -d "$src/$f" ] && [ ! -L "$src/$f" ]; then
+	if [ -d "$src/$f" ] && ! islink "$src/$f"; then
 		mode=$dirmode
 		if [ ! -d "$dest/$f" ]; then
 			changed=1
 			[ -n "$check" ] || mkdir -p -- "$dest/$f" || exit
-			if [ -z "$mode" ]; then set -- $(meta "$src/$f"); [ -n "$check" ] || chmod "00$1" "$dest/$f"; fi
+			if [ -z "$mode" ]; then set -- $(meta "$(real "$src/$f")"); [ -n "$check" ] || chmod "00$1" "$dest/$f"; fi
 		fi
-	elif [ -L "$src/$f" ]; then
+	elif islink "$src/$f"; then
 		if [ "$(readlink -- "$src/$f")" != "$(readlink -- "$dest/$f" 2>/dev/null)" ]; then
 			changed=1
 			[ -n "$check" ] || { rm -f -- "$dest/$f" && cp -P -- "$src/$f" "$dest/$f"; } || exit
 		fi
+		mode=
+		if [ -L "$dest/$f" ]; then attrs "$dest/$f"; fi
 		continue
 	elif ! cmp -s -- "$src/$f" "$dest/$f"; then
 		if [ -n "$keep" ] && [ -e "$dest/$f" ]; then continue; fi
 		changed=1
-		if [ "$mode" = preserve ] || [ -z "$mode" ]; then set -- $(meta "$src/$f"); mode=00$1; fi
+		if [ "$mode" = preserve ] || [ -z "$mode" ]; then set -- $(meta "$(real "$src/$f")"); mode=00$1; fi
 		[ -n "$check" ] || { rm -f -- "$dest/$f" && cp -- "$src/$f" "$dest/$f"; } || exit
 	fi
-	if [ "$mode" = preserve ]; then set -- $(meta "$src/$f"); mode=00$1; fi
+	if [ "$mode" = preserve ]; then set -- $(meta "$(real "$src/$f")"); mode=00$1; fi
 	if [ -e "$dest/$f" ]; then attrs "$dest/$f"; fi
 done <<END
 $list
@@ -256,7 +264,8 @@ func (m *Copy) remoteTree(ctx context.Context, t *engine.Task) (engine.Result, e
 	mode, _ := m.checkMode()
 	dirMode, _ := modeText(m.DirectoryMode)
 	r, err := run(ctx, t, remoteTreeScript, map[string]string{"src": m.Src, "dest": m.Dest, "mode": mode, "dirmode": dirMode,
-		"owner": m.Owner, "group": m.Group, "check": flag(t.Check), "keep": flag(!m.Force)})
+		"owner": m.Owner, "group": m.Group, "check": flag(t.Check), "keep": flag(!m.Force),
+		"localfollow": flag(m.LocalFollow != nil && *m.LocalFollow)})
 	if err != nil {
 		return engine.Result{}, err
 	}

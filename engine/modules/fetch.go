@@ -18,8 +18,8 @@ import (
 
 // Fetch copies a file of the guest to the controller.
 type Fetch struct {
-	Src              any    `yaml:"src"`               // the file in the guest
-	Dest             string `yaml:"dest"`              // folder on the controller, relative to the project; the file goes to DEST/HOST/SRC
+	Src              any    `yaml:"src,required"`      // the file in the guest
+	Dest             string `yaml:"dest,required"`     // folder on the controller, relative to the project; the file goes to DEST/HOST/SRC
 	Flat             bool   `yaml:"flat"`              // it goes to DEST itself, or into it if it ends with /
 	FailOnMissing    bool   `yaml:"fail_on_missing"`   // true by default
 	ValidateChecksum bool   `yaml:"validate_checksum"` // true by default
@@ -33,7 +33,7 @@ func newFetch() engine.Module { return &Fetch{FailOnMissing: true, ValidateCheck
 func (m *Fetch) Validate() error {
 	switch m.Src.(type) {
 	case []any, *value.Dict:
-		return fmt.Errorf("Invalid type supplied for source option: src is %s, not text", value.Kind(m.Src))
+		return fmt.Errorf("src: Invalid type supplied for source: %s, not text", value.Kind(m.Src))
 	}
 	if m.src = value.Text(m.Src); m.Src == nil || m.src == "" || m.Dest == "" {
 		return errors.New("src and dest are required")
@@ -101,7 +101,11 @@ func (m *Fetch) unfetched(r reply) engine.Result {
 		return r.failure(fmt.Sprintf("fetch %q", m.src))
 	}
 	if !m.FailOnMissing {
-		return engine.Result{Msg: why + ", not transferring, ignored", Values: value.NewDict("file", m.src)}
+		res := engine.Result{Msg: why + ", not transferring, ignored"}
+		if r.Status == isMissing {
+			res.Values = value.NewDict("file", m.src)
+		}
+		return res
 	}
 	return failed("%s: %s", why, m.src)
 }

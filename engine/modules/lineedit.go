@@ -12,6 +12,7 @@ import (
 type editing struct {
 	path, mode, owner, group, validate string
 	create, backup, follow             bool
+	unsafe                             *bool
 	one                                bool   // its diff is of the text alone, as that of replace is
 	what                               string // what a message calls the file; "" = Path
 	// tell makes the result's values: msg says what was done, "" = nothing; backup is the
@@ -42,7 +43,7 @@ func (e editing) edit(ctx context.Context, t *engine.Task, change func(old strin
 	if err != nil {
 		return failed("%v", err), nil
 	}
-	p := putting{dest: e.path, mode: e.mode, owner: e.owner, group: e.group, validate: e.validate, backup: e.backup && !missing, follow: e.follow}
+	p := putting{dest: e.path, mode: e.mode, owner: e.owner, group: e.group, validate: e.validate, backup: e.backup && !missing, follow: e.follow, unsafe: e.unsafe}
 	if e.create {
 		p.parents = "-"
 	}

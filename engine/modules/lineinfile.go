@@ -28,7 +28,7 @@ type Lineinfile struct {
 	Owner        string  `yaml:"owner"`                            // name or number
 	Group        string  `yaml:"group"`                            // name or number
 	CheckWith    string  `yaml:"validate"`                         // command that must accept the file, %s in it
-	UnsafeWrites bool    `yaml:"unsafe_writes"`                    // accepted: a file that cannot be replaced is written in place
+	UnsafeWrites *bool   `yaml:"unsafe_writes"`                    // write into the file itself where its folder takes no other
 }
 
 func newLineinfile() engine.Module { return &Lineinfile{State: "present"} }
@@ -84,7 +84,7 @@ func (m *Lineinfile) Run(ctx context.Context, t *engine.Task) (engine.Result, er
 	}
 	mode, _ := modeText(m.Mode)
 	e := editing{path: m.Path, mode: mode, owner: m.Owner, group: m.Group, validate: m.CheckWith, create: m.Create || m.State == "absent",
-		backup: m.Backup, follow: true, what: "Destination"}
+		backup: m.Backup, follow: true, unsafe: m.UnsafeWrites, what: "Destination"}
 	e.tell = func(msg, backup string) *value.Dict { return value.NewDict("msg", msg, "backup", backup) }
 	found, gone := 0, false
 	res, err := e.edit(ctx, t, func(old string, exists bool) (string, string, error) {

@@ -60,6 +60,23 @@ func TestAptInstallsOnce(t *testing.T) {
 	s.kept("installed", "libx++.1 1")
 }
 
+func TestAptKeepsServicesFromStarting(t *testing.T) {
+	s := newSystem(t, map[string]string{"dpkg-query": fakeDpkgQuery, "apt-get": `case " $* " in *" install "*) cat "$root/usr/sbin/policy-rc.d" >seen ;; esac
+` + fakeAptGet})
+	s.keep("known", "hello 2.10-3\nmta 1\n")
+	s.write("usr/sbin/policy-rc.d", "mine")
+	s.check("apt", "{name: hello, policy_rc_d: 101, force: true}", "changed")
+	if b, err := os.ReadFile(filepath.Join(s.state, "seen")); err != nil || !strings.Contains(string(b), "exit 101") {
+		t.Errorf("policy-rc.d while apt ran: %q (%v)", b, err)
+	}
+	s.holds("usr/sbin/policy-rc.d", "mine", 0)
+	s.only("usr/sbin", "policy-rc.d")
+	b, _ := os.ReadFile(filepath.Join(s.state, "calls"))
+	if !strings.Contains(string(b), "--allow-remove-essential") {
+		t.Errorf("calls: %s", b)
+	}
+}
+
 func TestAptCountsProvidedPackages(t *testing.T) {
 	s := newApt(t)
 	s.keep("installed", "mta 1\n")

@@ -35,6 +35,7 @@ type putting struct {
 	backup   bool   // keep the old content beside it
 	keep     bool   // leave a file alone that is there already (force: false)
 	follow   bool   // write through a link rather than replace it
+	unsafe   *bool  // write into the file itself where its folder takes no other; nil = as the host's environment says
 	parents  string // mode of folders to be made on the way; "-" = default, "" = none are made
 }
 
@@ -110,6 +111,11 @@ if [ "$old" != "$sum" ]; then
 	if [ -z "$from$send" ]; then say want 1; exit 0; fi
 	base=${dest##*/}
 	tmp=$parent.$base.farm-$token
+	case $unsafe${ANSIBLE_UNSAFE_WRITES-} in
+	env1 | env[Tt]rue | env[Yy]es) unsafe=1 ;;
+	env*) unsafe= ;;
+	esac
+	if [ -n "$unsafe" ] && [ -f "$dest" ] && ! (: >"$tmp") 2>/dev/null; then tmp=$(mktemp "${TMPDIR:-/tmp}/farm.XXXXXXXX") || exit; fi
 	trap 'rm -f -- "$tmp"' EXIT
 	trap 'exit 1' HUP INT TERM
 	farm_s=
@@ -198,10 +204,13 @@ func (p putting) putting(ctx context.Context, t *engine.Task) (reply, engine.Res
 	vars := map[string]string{
 		"dest": p.dest, "name": p.name, "sum": p.sum, "from": p.from, "mode": p.mode, "owner": p.owner, "group": p.group,
 		"validate": p.validate, "keep": flag(p.keep), "follow": flag(p.follow), "check": flag(t.Check), "token": token(),
-		"parents": p.parents, "farm_flags": p.flags, "send": "", "inline": "", "backup": "", "diff": "", "shown": "",
+		"parents": p.parents, "farm_flags": p.flags, "unsafe": "env", "send": "", "inline": "", "backup": "", "diff": "", "shown": "",
 	}
 	if t.Diff && p.open != nil {
 		vars["diff"] = strconv.Itoa(maxDiff)
+	}
+	if p.unsafe != nil {
+		vars["unsafe"] = flag(*p.unsafe)
 	}
 	if p.backup {
 		vars["backup"] = backupSuffix()

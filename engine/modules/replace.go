@@ -24,7 +24,7 @@ type Replace struct {
 	Group        string `yaml:"group"`                            // name or number
 	CheckWith    string `yaml:"validate"`                         // command that must accept the file, %s in it
 	Encoding     string `yaml:"encoding"`                         // utf-8, the only one
-	UnsafeWrites bool   `yaml:"unsafe_writes"`                    // accepted: a file that cannot be replaced is written in place
+	UnsafeWrites *bool  `yaml:"unsafe_writes"`                    // write into the file itself where its folder takes no other
 }
 
 func newReplace() engine.Module { return &Replace{Encoding: "utf-8"} }
@@ -48,7 +48,7 @@ func (m *Replace) Run(ctx context.Context, t *engine.Task) (engine.Result, error
 		return failed("replace: %v", err), nil
 	}
 	mode, _ := modeText(m.Mode)
-	e := editing{path: m.Path, mode: mode, owner: m.Owner, group: m.Group, validate: m.CheckWith, backup: m.Backup, follow: true, one: true}
+	e := editing{path: m.Path, mode: mode, owner: m.Owner, group: m.Group, validate: m.CheckWith, backup: m.Backup, follow: true, unsafe: m.UnsafeWrites, one: true}
 	e.tell = func(msg, backup string) *value.Dict {
 		d := saying(msg, backup)
 		d.Set("rc", int64(0))

@@ -68,7 +68,7 @@ func (m *Synchronize) Run(ctx context.Context, t *engine.Task) (engine.Result, e
 	if err := m.Validate(); err != nil {
 		return failed("synchronize: %v", err), nil
 	}
-	c := &Copy{Src: m.Src, Dest: m.Dest, Mode: "preserve", Force: true, LocalFollow: true, skip: m.skip}
+	c := &Copy{Src: m.Src, Dest: m.Dest, Mode: "preserve", Force: true, skip: m.skip}
 	res, err := c.Run(ctx, t)
 	if err != nil || res.Failed || !m.Delete {
 		return res, err

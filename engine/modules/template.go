@@ -38,7 +38,7 @@ type Template struct {
 	CommentEnd    string `yaml:"comment_end_string"`    // what stands behind it
 	Encoding      string `yaml:"output_encoding"`       // of the file: utf-8, ascii, latin-1, windows-1252, utf-16
 	Flags         string `yaml:"attributes|attr"`       // flags as chattr takes them: A, +i, -a or =d
-	UnsafeWrites  bool   `yaml:"unsafe_writes"`         // accepted: a file that cannot be replaced is written in place
+	UnsafeWrites  *bool  `yaml:"unsafe_writes"`         // write into the file itself where its folder takes no other
 }
 
 func newTemplate() engine.Module {
@@ -87,7 +87,7 @@ func (m *Template) Run(ctx context.Context, t *engine.Task) (engine.Result, erro
 		out = strings.ReplaceAll(out, "\n", nl)
 	}
 	p := putting{dest: m.Dest, name: path.Base(file), owner: m.Owner, group: m.Group,
-		validate: m.Check, backup: m.Backup, keep: !m.Force, follow: m.Follow, flags: m.Flags}
+		validate: m.Check, backup: m.Backup, keep: !m.Force, follow: m.Follow, flags: m.Flags, unsafe: m.UnsafeWrites}
 	if m.Mode == "preserve" {
 		st, err := statFile(t.Files, file)
 		if err != nil {

@@ -80,7 +80,7 @@ func TestFetchRefusesAsAnsibleDoes(t *testing.T) {
 	b := newBench(t)
 	b.write("f", "x")
 	for args, part := range map[string]string{
-		"{dest: DIR/to}": "src and dest are required", "{src: [1], dest: DIR/to}": "Invalid type supplied for source", "{src: DIR/no, dest: DIR/to}": "remote file does not exist",
+		"{src: [1], dest: DIR/to}": "Invalid type supplied for source", "{src: DIR/no, dest: DIR/to}": "remote file does not exist",
 		"{src: DIR, dest: DIR/to}": "is a directory", "{src: DIR/f, dest: DIR, flat: true}": "dest is an existing directory",
 	} {
 		if r := b.check("fetch", args, "failed"); !strings.Contains(r.Msg, part) {

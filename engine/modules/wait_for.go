@@ -2,11 +2,15 @@ package modules
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"farm/engine"
@@ -23,7 +27,7 @@ type waitForModule struct {
 	Path string `yaml:"path"`
 	// Regular expression that the file, or what the port sends, must match.
 	SearchRegex string `yaml:"search_regex"`
-	// started, present: it is there; stopped, absent: it is not.
+	// started, present: it is there; stopped, absent: it is not; drained: nobody is connected to the port.
 	State string `yaml:"state"`
 	// Seconds to wait at most.
 	Timeout int64 `yaml:"timeout"`
@@ -35,6 +39,15 @@ type waitForModule struct {
 	ConnectTimeout int64 `yaml:"connect_timeout"`
 	// What to say when the time is over.
 	Msg string `yaml:"msg"`
+	// With drained: addresses whose connections do not count.
+	ExcludeHosts []string `yaml:"exclude_hosts"`
+	// With drained: the states of connections that count; by default all but those that listen or are closed.
+	ActiveStates []string `yaml:"active_connection_states"`
+}
+
+// tcpStates are the numbers of connections' states in /proc/net/tcp (proc_net_tcp.txt in Linux's documentation).
+var tcpStates = map[string]string{
+	"ESTABLISHED": "01", "SYN_SENT": "02", "SYN_RECV": "03", "FIN_WAIT1": "04", "FIN_WAIT2": "05", "TIME_WAIT": "06",
 }
 
 // Validate checks what types cannot say.
@@ -43,12 +56,26 @@ func (m *waitForModule) Validate() error {
 		return fmt.Errorf("port: %d is no port", m.Port)
 	}
 	if m.Port != 0 && m.Path != "" {
-		return fmt.Errorf("port and path exclude each other")
+		return errors.New("port and path parameter can not both be passed to wait_for")
+	}
+	if m.Path != "" && (m.State == "stopped" || m.State == "drained") {
+		return fmt.Errorf("state=%s should only be used for checking a port", m.State)
+	}
+	if m.State == "drained" && m.Port == 0 {
+		return errors.New("state=drained needs port")
+	}
+	if m.ExcludeHosts != nil && m.State != "drained" {
+		return errors.New("exclude_hosts should only be with state=drained")
+	}
+	for _, state := range m.ActiveStates {
+		if tcpStates[state] == "" {
+			return fmt.Errorf("unknown active_connection_state (%s): ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT1, FIN_WAIT2 and TIME_WAIT are known", state)
+		}
 	}
 	if _, err := regexp.Compile("(?m)" + m.SearchRegex); err != nil {
 		return fmt.Errorf("search_regex: %w", err)
 	}
-	return oneOf("state", m.State, "started", "present", "stopped", "absent")
+	return oneOf("state", m.State, "started", "present", "stopped", "absent", "drained")
 }
 
 // Run looks until it is so.
@@ -87,7 +114,10 @@ func (m *waitForModule) Run(ctx context.Context, t *engine.Task) (engine.Result,
 		}
 		left := limit - time.Since(begun)
 		if left <= 0 {
-			res := failed("%s", m.late(seen))
+			if seen.why != nil {
+				warn(t, "wait_for: what was seen last: %v", seen.why)
+			}
+			res := failed("%s", m.late())
 			res.Values = m.values(begun)
 			return res, nil
 		}
@@ -97,22 +127,27 @@ func (m *waitForModule) Run(ctx context.Context, t *engine.Task) (engine.Result,
 	}
 }
 
-func (m *waitForModule) late(last sight) string {
-	what := fmt.Sprintf("%s:%d", m.Host, m.Port)
+// late is what is said when the time is over, as playbooks look for it.
+func (m *waitForModule) late() string {
+	what, end := fmt.Sprintf("%s:%d", m.Host, m.Port), ""
+	if m.Path != "" {
+		what = m.Path
+	}
 	switch {
 	case m.Msg != "":
 		return m.Msg
+	case m.State == "drained":
+		end = " to drain"
+	case m.Path != "" && m.State == "absent":
+		end = " to be absent."
+	case m.State == "stopped" || m.State == "absent":
+		end = " to stop."
+	case m.SearchRegex != "":
+		what = "search string " + m.SearchRegex + " in " + what
 	case m.Path != "":
-		what = "the file " + m.Path
+		what = "file " + what
 	}
-	text := fmt.Sprintf("timeout after %d s waiting for %s to be %s", m.Timeout, what, m.State)
-	if m.SearchRegex != "" {
-		text += fmt.Sprintf(" with a match of %q", m.SearchRegex)
-	}
-	if last.why != nil {
-		text += ": " + last.why.Error()
-	}
-	return text
+	return "Timeout when waiting for " + what + end
 }
 
 func (m *waitForModule) values(begun time.Time) *value.Dict {
@@ -174,7 +209,10 @@ say there 1
 `
 
 func (m *waitForModule) look(ctx context.Context, t *engine.Task) (sight, error) {
-	if m.Path == "" {
+	switch {
+	case m.State == "drained":
+		return m.lookAtConnections(ctx, t)
+	case m.Path == "":
 		return m.lookAtPort(ctx, t)
 	}
 	want := ""
@@ -224,4 +262,66 @@ func (m *waitForModule) lookAtPort(ctx context.Context, t *engine.Task) (sight, 
 			return m.search(read), ctx.Err()
 		}
 	}
+}
+
+// lookAtConnections finds out whether there are connections to the port, as Linux lists them.
+func (m *waitForModule) lookAtConnections(ctx context.Context, t *engine.Task) (sight, error) {
+	r, err := script{Text: `[ -r /proc/net/tcp ] || die "state drained needs Linux: there is no /proc/net/tcp"
+cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || :`, Keep: 32 << 20}.run(ctx, t)
+	switch {
+	case err != nil:
+		return sight{}, err
+	case !r.ok():
+		return sight{there: true, why: errors.New(r.stderr())}, nil
+	}
+	n := 0
+	for line := range strings.Lines(string(r.Stdout)) {
+		if w := strings.Fields(line); len(w) > 3 && m.counts(w[1], w[2], w[3]) {
+			n++
+		}
+	}
+	if n == 0 {
+		return sight{}, nil
+	}
+	return sight{there: true, why: fmt.Errorf("%d connections", n)}, nil
+}
+
+// counts reports whether a line of /proc/net/tcp is a connection that is waited for.
+func (m *waitForModule) counts(local, remote, state string) bool {
+	states := m.ActiveStates
+	if states == nil {
+		states = slices.Collect(maps.Keys(tcpStates))
+	}
+	if !slices.ContainsFunc(states, func(s string) bool { return tcpStates[s] == state }) {
+		return false
+	}
+	at, port := procAddress(local)
+	if port != m.Port || m.Host != "0.0.0.0" && m.Host != "::" && !sameHost(m.Host, at) {
+		return false
+	}
+	from, _ := procAddress(remote)
+	return !slices.ContainsFunc(m.ExcludeHosts, func(host string) bool { return sameHost(host, from) })
+}
+
+// sameHost reports whether a name or address is that of ip.
+func sameHost(host string, ip net.IP) bool {
+	if host == "localhost" {
+		return ip.IsLoopback()
+	}
+	return ip.Equal(net.ParseIP(host))
+}
+
+// procAddress reads "0100007F:1F90": words of the address in the byte order of the machine, which is
+// taken for little-endian, and the port.
+func procAddress(s string) (net.IP, int) {
+	address, port, _ := strings.Cut(s, ":")
+	b, err := hex.DecodeString(address)
+	n, perr := strconv.ParseUint(port, 16, 16)
+	if err != nil || perr != nil || len(b)%4 != 0 {
+		return nil, -1
+	}
+	for i := 0; i < len(b); i += 4 {
+		slices.Reverse(b[i : i+4])
+	}
+	return net.IP(b), int(n)
 }

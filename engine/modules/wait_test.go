@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"farm/engine"
+	"farm/engine/enginetest"
 	"farm/inventory/value"
 )
 
@@ -192,15 +193,46 @@ func TestWaitForPort(t *testing.T) {
 	if named, _ := r.Values.Get("match_groupdict"); value.Text(named) != `{"version":"2.0"}` {
 		t.Errorf("match_groupdict %s", value.Text(named))
 	}
-	s.fails("wait_for", "{port: "+port+", state: stopped, timeout: 0}", 0, "to be stopped")
-	s.fails("wait_for", "{port: "+port+", search_regex: HTTP, timeout: 0, connect_timeout: 1}", 0, `match of "HTTP"`)
+	s.fails("wait_for", "{port: "+port+", state: stopped, timeout: 0}", 0, "Timeout when waiting for 127.0.0.1:"+port+" to stop.")
+	s.fails("wait_for", "{port: "+port+", search_regex: HTTP, timeout: 0, connect_timeout: 1}", 0, "Timeout when waiting for search string HTTP in 127.0.0.1:"+port)
 	stop()
 	s.check("wait_for", "{port: "+port+", state: stopped}", "ok")
-	s.fails("wait_for", "{port: "+port+", timeout: 0}", 0, "refused")
+	s.fails("wait_for", "{port: "+port+", timeout: 0}", 0, "Timeout when waiting for 127.0.0.1:"+port)
 	s.fails("wait_for", "{port: "+port+", timeout: 0, msg: sshd is away}", 0, "sshd is away")
 	s.fails("wait_for", "{port: 70000}", 0, "no port")
-	s.fails("wait_for", "{port: 1, path: /x}", 0, "exclude")
+	s.fails("wait_for", "{port: 1, path: /x}", 0, "can not both")
 	s.fails("wait_for", "{path: /x, search_regex: '('}", 0, "search_regex")
+}
+
+func TestWaitForDrainedPort(t *testing.T) {
+	if _, err := os.Stat("/proc/net/tcp"); err != nil {
+		enginetest.Lacking(t, "there is no /proc/net/tcp: %v", err)
+	}
+	s := newSystem(t, nil)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	args := "{port: " + port + ", state: drained, timeout: 0, active_connection_states: [ESTABLISHED]"
+	s.fails("wait_for", args+"}", 0, "to drain")
+	s.fails("wait_for", args+", host: 0.0.0.0}", 0, "to drain")
+	s.check("wait_for", args+", host: 10.9.8.7}", "ok")
+	s.check("wait_for", args+", exclude_hosts: [localhost]}", "ok")
+	s.check("wait_for", "{port: "+port+", state: drained, timeout: 0, active_connection_states: [SYN_SENT]}", "ok")
+	s.fails("wait_for", "{port: 1, state: drained, active_connection_states: [OPEN]}", 0, "unknown active_connection_state (OPEN)")
+	s.fails("wait_for", "{port: 1, exclude_hosts: [a]}", 0, "state=drained")
+	s.fails("wait_for", "{path: /x, state: drained}", 0, "state=drained should only be used for checking a port")
+	ip, n := procAddress("B80D01200000000067452301EFCDAB89:0050")
+	if n != 80 || ip.String() != "2001:db8::123:4567:89ab:cdef" {
+		t.Errorf("%s %d", ip, n)
+	}
 }
 
 type lostConn struct{ engine.Conn }
@@ -223,7 +255,7 @@ func TestWaitForPath(t *testing.T) {
 	s.write("log", "starting\nready in 5 s\n")
 	s.check("wait_for", "path: DIR/log", "ok")
 	s.values(s.check("wait_for", "{path: DIR/log, search_regex: '^ready in (\\d+)'}", "ok"), "match_groups", []any{"5"})
-	s.fails("wait_for", "{path: DIR/log, search_regex: done, timeout: 0}", 0, "timeout after 0 s waiting for the file")
+	s.fails("wait_for", "{path: DIR/log, search_regex: done, timeout: 0}", 0, "Timeout when waiting for search string done in "+s.dir+"/log")
 	s.fails("wait_for", "{path: DIR/log, state: absent, timeout: 0}", 0, "to be absent")
 	s.check("wait_for", "{path: DIR/none, state: absent}", "ok")
 	// It appears while it is waited for.

@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -35,6 +36,7 @@ func (c *call) prepare(ctx, run context.Context) (engine.Module, *engine.Task, e
 // What playbooks look for in the messages of failed tasks, in Ansible's terms.
 const (
 	unsupported = "Unsupported parameters for"
+	invalid     = "Invalid options"
 	notFound    = "Could not find file"
 )
 
@@ -44,6 +46,12 @@ type badArguments struct {
 	error
 	bare error // what the module itself says against them, without the place; nil = it was not asked
 }
+
+// ownOptions are modules that Ansible checks on the controller, which says it in another way.
+var ownOptions = []string{"assert", "debug", "fail", "group_by", "reboot", "set_stats", "wait_for_connection"}
+
+// ownWords are what it says there where an argument is missing.
+var ownWords = map[string]string{"copy": "dest is required", "fetch": "src and dest are required"}
 
 // unusable is what Ansible says of arguments that are missing or that the module does not have; nil
 // where it is something else.
@@ -64,7 +72,12 @@ func unusable(module string, args *value.Dict, m engine.Module) error {
 	}
 	switch {
 	case len(unknown) > 0:
+		if slices.Contains(ownOptions, module) {
+			return fmt.Errorf("%s for %s: %s", invalid, module, strings.Join(unknown, ","))
+		}
 		return fmt.Errorf("%s (%s) module: %s", unsupported, module, strings.Join(unknown, ", "))
+	case len(missing) > 0 && ownWords[module] != "":
+		return errors.New(ownWords[module])
 	case len(missing) > 0:
 		return fmt.Errorf("missing required arguments: %s", strings.Join(missing, ", "))
 	}
